@@ -1,0 +1,39 @@
+"""Data: sets of examples, and loaders that hand them out in batches.
+
+May import: base, numpy, and pooch inside the one function that downloads. Batches are NumPy
+arrays, never tensors; anything with `__array__` (a tensor too) is taken as an array. To add one
+more data set, see `source`; one more kind of dataset, `dataset`; a file format, a file like `idx`.
+
+    digits = data.mnist()
+    train, valid = data.random_split(data.ArrayDataset(digits.x_train, digits.y_train), [0.9, 0.1])
+    for x, y in data.DataLoader(train, batch_size=128, shuffle=True, seed=0):
+        ...
+"""
+
+from pierian.data.collate import default_collate
+from pierian.data.dataset import (
+    ArrayDataset,
+    Dataset,
+    Subset,
+    TensorDataset,
+    k_fold,
+    random_split,
+)
+from pierian.data.idx import read_idx
+from pierian.data.loader import DataLoader
+from pierian.data.source import ImageData, fashion_mnist, mnist
+
+__all__ = [
+    "ArrayDataset",
+    "DataLoader",
+    "Dataset",
+    "ImageData",
+    "Subset",
+    "TensorDataset",
+    "default_collate",
+    "fashion_mnist",
+    "k_fold",
+    "mnist",
+    "random_split",
+    "read_idx",
+]

@@ -1,0 +1,1 @@
+"""The vocabulary: what can be done with tensors, a family per file."""

@@ -24,6 +24,8 @@ class Dataset(ABC):
     It is a convenience: lists, ranges, arrays and any object with these two methods are accepted
     wherever a dataset is.
 
+    Shapes:  n rows, n = len(self); all of one shape if they are to be batched.
+
     >>> class Squares(Dataset):
     ...     def __len__(self):
     ...         return 4

@@ -70,7 +70,12 @@ def read_idx(path: str | os.PathLike[str]) -> np.ndarray:
                     f"{size:,} bytes for shape {shape} of {dtype.name}",
                     f"{len(raw) - start:,} ({fault})", again)
         )  # fmt: skip
-    return np.frombuffer(raw, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    try:
+        array = np.frombuffer(raw, dtype, offset=start).reshape(shape)
+    except ValueError as error:  # an axis of 0 hides the size of the others
+        must = "shape in the header must be one an array can have"
+        raise DataError(message(where, must, "fewer than 2**63 bytes", shape, again)) from error
+    return array.astype(dtype.newbyteorder("="))
 
 
 def _contents(where: str, path: Path) -> bytes:

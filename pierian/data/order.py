@@ -32,11 +32,15 @@ def permute(n: int, seed: int, *, epoch: int = 0, stream: str = "epoch") -> np.n
     >>> permute(8, seed=0, epoch=1)
     array([5, 3, 7, 2, 4, 1, 0, 6])
     """
-    counter = np.array([0, 0, 0, STREAMS[stream]], np.uint64)
-    words = np.random.Philox(counter=counter, key=np.array([seed, epoch], np.uint64)).random_raw(n)
-    low = np.uint64(max(n - 1, 0).bit_length())
-    words = np.sort(words >> low << low | np.arange(n, dtype=np.uint64))
-    return (words & ((np.uint64(1) << low) - np.uint64(1))).astype(np.int64)
+    key = np.array([seed, epoch], np.uint64)
+    counter = np.zeros(4, np.uint64)
+    counter[3] = STREAMS[stream]
+    words = np.random.Philox(counter=counter, key=key).random_raw(n)
+    low = np.uint64(2 ** max(n - 1, 0).bit_length() - 1)  # the bits that a position needs
+    words &= ~low
+    words |= np.arange(n, dtype=np.uint64)
+    words.sort()
+    return (words & low).astype(np.int64)
 
 
 def whole(where: str, name: str, value: object, *, least: int, fix: str) -> int:
@@ -48,9 +52,12 @@ def whole(where: str, name: str, value: object, *, least: int, fix: str) -> int:
         got = f"{value!r} of type {type(value).__name__}"
         if isinstance(value, np.ndarray):
             got = f"an array of shape {value.shape}"
-        raise TypeError(message(where, f"{name} must be an int", f"an int >= {least}", got, fix))
-    if not least <= value < LIMIT:
-        must = f"{name} must be at least {least}" if value < least else f"{name} must fit 64 bits"
-        bound = f"{name} >= {least}" if value < least else f"{name} < 2**64"
-        raise ValueError(message(where, must, bound, value, fix))
+        must = f"{name} must be an int"
+        raise TypeError(message(where, must, f"an int >= {least}", got, fix))
+    if value < least:
+        must = f"{name} must be at least {least}"
+        raise ValueError(message(where, must, f"{name} >= {least}", value, fix))
+    if value >= LIMIT:
+        must = f"{name} must fit 64 bits"
+        raise ValueError(message(where, must, f"{name} < 2**64", value, fix))
     return int(value)

@@ -34,8 +34,13 @@ DAMAGED = {  # what is in the file -> what the error says after its place
     "too long": (WHOLE + b"x", f"{FILL}3 bytes for shape (3,) of uint8, got 4 (too long). {AGAIN}"),
     "huge": (
         b"\0\0\x0e\x02" + b"\xff" * 8,
-        f"{FILL}147,573,952,520,959,393,800 bytes for shape (4294967295, 4294967295) of float64, "
+        f"{FILL}147,573,952,520,956,936,200 bytes for shape (4294967295, 4294967295) of float64, "
         f"got 0 (truncated). {AGAIN}",
+    ),
+    "huge but empty": (
+        b"\0\0\x08\x03" + b"\xff" * 8 + bytes(4),
+        "shape in the header must be one an array can have; expected fewer than 2**63 bytes, "
+        f"got (4294967295, 4294967295, 0). {AGAIN}",
     ),
     "cut gzip": (
         ZIPPED[:-9],
@@ -44,7 +49,7 @@ DAMAGED = {  # what is in the file -> what the error says after its place
     ),
     "gzip checksum": (
         ZIPPED[:-8] + b"\0\0\0\0" + ZIPPED[-4:],
-        "gzip data must be whole; expected an intact stream, got CRC check failed ",
+        "gzip data must be whole; expected an intact stream, got CRC check failed",
     ),
     "gzip body": (
         ZIPPED[:10] + b"\xff" * 8,

@@ -1,1 +1,1 @@
-"""What every room stands on and what knows no Tensor: errors, dtypes, shapes, trees, random bits."""
+"""What every room stands on and what knows no Tensor: errors, dtypes, shapes, trees, random."""

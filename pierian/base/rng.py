@@ -38,7 +38,7 @@ def bits(seed: int, offset: int, words: int) -> np.ndarray:
     out = np.empty((count, WORDS), np.uint32)
     for start in range(0, count, CHUNK):
         stop = min(start + CHUNK, count)
-        counter = (np.arange(start, stop, dtype=np.uint64) + np.uint64(offset % 2**64))
+        counter = np.arange(start, stop, dtype=np.uint64) + np.uint64(offset % 2**64)
         out[start:stop] = _philox(counter, seed)
     return out.reshape(-1)[:words]
 

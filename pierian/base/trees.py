@@ -98,4 +98,5 @@ def _rebuild(structure: Structure, leaves: Iterator[Any]) -> Any:
     children = [_rebuild(child, leaves) for child in structure.children]
     if issubclass(kind, dict):
         return dict(zip(structure.keys, children, strict=True))
-    return kind(*children) if hasattr(kind, "_fields") else kind(children)
+    make: Any = kind
+    return make(*children) if hasattr(kind, "_fields") else make(children)

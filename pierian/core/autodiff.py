@@ -272,9 +272,7 @@ def sum_to(g: Tensor, shape: tuple[int, ...]) -> Tensor:
     if g.shape == shape:
         return g
     lead = g.ndim - len(shape)
-    axes = tuple(
-        i for i, n in enumerate(g.shape) if i < lead or (shape[i - lead] == 1 and n != 1)
-    )
+    axes = tuple(i for i, n in enumerate(g.shape) if i < lead or (shape[i - lead] == 1 and n != 1))
     g = bind("sum", g, axes=axes, keepdims=False)
     return g if g.shape == shape else bind("reshape", g, shape=shape)
 
@@ -344,7 +342,9 @@ def record_custom(name: str, inputs: list[Tensor], outputs: list[Tensor], backwa
     differentiable = [y for y in outputs if is_floating(y.dtype)]
 
     def joined(parts: Parts) -> list[Any]:
-        zeros = [bind("full", shape=y_shape, value=0.0, dtype=y_dtype) for y_shape, y_dtype in specs]
+        zeros = [
+            bind("full", shape=y_shape, value=0.0, dtype=y_dtype) for y_shape, y_dtype in specs
+        ]
         return backward([parts.get(i, zero) for i, zero in enumerate(zeros)])
 
     specs = [(y.shape, y.dtype) for y in outputs]

@@ -78,6 +78,7 @@ class Tensor:
     __slots__ = ("value", "node", "_grad", "base", "__weakref__")
     __array_priority__ = 1000  # makes `ndarray + tensor` come to us
     __hash__ = object.__hash__
+    label = "tensor"  # what it is called in print
 
     value: Any
     node: Any
@@ -284,7 +285,7 @@ class Tensor:
     # Printing and copying
 
     def __repr__(self) -> str:
-        kind = "tensor" if type(self) is Tensor else type(self).__name__
+        kind = self.label
         if type(self.value) is Symbol:
             body, dtype = repr(self.value), ""
         else:
@@ -346,6 +347,8 @@ class Tensor:
         def __le__(self, other: Any) -> Tensor: ...
         def __gt__(self, other: Any) -> Tensor: ...
         def __ge__(self, other: Any) -> Tensor: ...
+        def __lshift__(self, other: Any) -> Tensor: ...
+        def __rshift__(self, other: Any) -> Tensor: ...
         def __and__(self, other: Any) -> Tensor: ...
         def __or__(self, other: Any) -> Tensor: ...
         def __xor__(self, other: Any) -> Tensor: ...
@@ -505,7 +508,7 @@ def _default(data: Any, found: np.dtype) -> np.dtype:
 
 
 def _restore(kind: type, value: Any, requires_grad: bool) -> Tensor:
-    tensor = _new(kind)
+    tensor: Tensor = _new(kind)
     tensor.value = value
     tensor.node = tensor._grad = tensor.base = None
     return tensor.requires_grad_() if requires_grad else tensor

@@ -140,7 +140,8 @@ def trace(fn: Callable[..., Any], *args: Any) -> Traced:
             if type(tensor.value) is Symbol and tensor.value is not symbol
         ]
         grads = [
-            t for t, old in tracer.grads.values()
+            t
+            for t, old in tracer.grads.values()
             if t._grad is not old and not (type(t.value) is Symbol and id(t) not in tracer.captured)
         ]
         new_grads = [tracer.lift(t._grad) for t in grads if t._grad is not None]

@@ -225,11 +225,8 @@ def _stacked(rows: list[Tensor], shape: tuple[int, ...], like: Tensor) -> Tensor
 
 def _open(nodes: Iterable[Any], own: set[Any]) -> bool:
     """Whether something besides `own` can ask for gradients of `nodes`."""
-    for node in reachable(node for node in nodes if node is not None):
-        if type(node) is Leaf:
-            if node not in own:
-                return True
-    return False
+    reached = reachable(node for node in nodes if node is not None)
+    return any(type(node) is Leaf and node not in own for node in reached)
 
 
 def _like(y: Tensor, g: Any) -> Tensor:

@@ -237,6 +237,8 @@ def atan2(a: Any, b: Any) -> Tensor:
 
 # Comparisons and logic have no gradient
 
+_run: Any
+
 for _name, _run, _refused in [
     ("eq", np.equal, ""), ("ne", np.not_equal, ""), ("lt", np.less, "c"),
     ("le", np.less_equal, "c"), ("gt", np.greater, "c"), ("ge", np.greater_equal, "c"),
@@ -286,6 +288,8 @@ right_shift = _bitwise("right_shift", "The bits of a moved down by b places")
 
 
 # One argument: name -> (NumPy, refused dtype kinds, gradient rule, sentence)
+
+Unary = Callable[[Any], Tensor]
 
 SQRT_PI = math.sqrt(math.pi)
 
@@ -403,18 +407,37 @@ def _unary(name: str) -> Callable[[Any], Tensor]:
     return function
 
 
-neg, abs, sign = _unary("neg"), _unary("abs"), _unary("sign")  # noqa: A001
-exp, exp2, expm1 = _unary("exp"), _unary("exp2"), _unary("expm1")
-log, log2, log10, log1p = _unary("log"), _unary("log2"), _unary("log10"), _unary("log1p")
-sqrt = _unary("sqrt")
-sin, cos, tan = _unary("sin"), _unary("cos"), _unary("tan")
-asin, acos, atan = _unary("asin"), _unary("acos"), _unary("atan")
-sinh, cosh, tanh = _unary("sinh"), _unary("cosh"), _unary("tanh")
-asinh, acosh, atanh = _unary("asinh"), _unary("acosh"), _unary("atanh")
-erf, sigmoid, softplus, relu = _unary("erf"), _unary("sigmoid"), _unary("softplus"), _unary("relu")
-floor, ceil, trunc, round = (  # noqa: A001
-    _unary("floor"), _unary("ceil"), _unary("trunc"), _unary("round"),
-)  # fmt: skip
+neg: Unary = _unary("neg")
+abs: Unary = _unary("abs")
+sign: Unary = _unary("sign")
+exp: Unary = _unary("exp")
+exp2: Unary = _unary("exp2")
+expm1: Unary = _unary("expm1")
+log: Unary = _unary("log")
+log2: Unary = _unary("log2")
+log10: Unary = _unary("log10")
+log1p: Unary = _unary("log1p")
+sqrt: Unary = _unary("sqrt")
+sin: Unary = _unary("sin")
+cos: Unary = _unary("cos")
+tan: Unary = _unary("tan")
+asin: Unary = _unary("asin")
+acos: Unary = _unary("acos")
+atan: Unary = _unary("atan")
+sinh: Unary = _unary("sinh")
+cosh: Unary = _unary("cosh")
+tanh: Unary = _unary("tanh")
+asinh: Unary = _unary("asinh")
+acosh: Unary = _unary("acosh")
+atanh: Unary = _unary("atanh")
+erf: Unary = _unary("erf")
+sigmoid: Unary = _unary("sigmoid")
+softplus: Unary = _unary("softplus")
+relu: Unary = _unary("relu")
+floor: Unary = _unary("floor")
+ceil: Unary = _unary("ceil")
+trunc: Unary = _unary("trunc")
+round: Unary = _unary("round")
 
 define("logical_not", shape=lambda x: Spec(x.shape, bool_), run=np.logical_not)
 

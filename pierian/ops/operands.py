@@ -39,10 +39,9 @@ def cast(x: Any, dtype: Any) -> Tensor:
 
 def operand(where: str, x: Any, like: Tensor) -> Tensor:
     """`x` as a tensor beside `like`: a Python number takes the dtype of `like` if it can."""
-    kind = type(x)
     if isinstance(x, np.generic):
         x = x.item()
-        kind = type(x)
+    kind: Any = type(x)
     if kind in NUMBERS:
         dtype = promote_scalar(like.value.dtype, kind)
         try:
@@ -58,10 +57,7 @@ def operand(where: str, x: Any, like: Tensor) -> Tensor:
 def pair(where: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
     """`a` and `b` as tensors of the dtype they promote to."""
     if not isinstance(a, Tensor):
-        if not isinstance(b, Tensor):
-            a = as_tensor(a)
-        else:
-            a = operand(where, a, b)
+        a = operand(where, a, b) if isinstance(b, Tensor) else as_tensor(a)
     if not isinstance(b, Tensor):
         b = operand(where, b, a)
     left, right = a.value.dtype, b.value.dtype

@@ -6,7 +6,9 @@ the code that needs it.
     python tools/size.py [repository]
 
 A code line is one that bears a token; docstrings, comments and blank lines are not counted, and an
-f-string is one token on every Python version. A function's length is its code lines.
+f-string is one token on every Python version. A function's length is its code lines. Type
+annotations do not count as tokens: like docstrings they are there to be looked up, and the density
+that hurts reading is that of the code.
 """
 
 from __future__ import annotations
@@ -31,13 +33,14 @@ class Budget:
 
     rooms: tuple[str, ...]
     lines: int
+    densest: float = DENSEST
 
 
 BUDGETS = (
-    Budget((ROOT, "__main__"), 150),
+    Budget((ROOT, "__main__"), 450),  # one public name a line, twice
     Budget(("base",), 500),
-    Budget(("core",), 600),
-    Budget(("ops",), 1_400),
+    Budget(("core",), 1_300),
+    Budget(("ops",), 1_950, densest=15.0),  # op blocks are rows of a table, not prose
     Budget(("compiler",), 2_200),
     Budget(("nn",), 1_600),
     Budget(("optim", "metrics"), 600),
@@ -100,16 +103,17 @@ def check(repository: Path, budgets: tuple[Budget, ...] = BUDGETS) -> Report:
                 f"{title}: code lines must stay within the budget; expected <= {budget.lines:,}, "
                 f"got {code:,}. Delete some, or raise the row in tools/size.py and say why."
             )
-    known = {room for budget in budgets for room in budget.rooms}
+    densest = {room: budget.densest for budget in budgets for room in budget.rooms}
     for source in sources:
-        if source.room not in known:
+        if source.room not in densest:
             problems.append(
                 f"{source.file}: every room must have a budget; expected one of "
-                f"{', '.join(sorted(known))}, got {source.room}. Add a row to BUDGETS."
+                f"{', '.join(sorted(densest))}, got {source.room}. Add a row to BUDGETS."
             )
-        if source.density > DENSEST:
+        most = densest.get(source.room, DENSEST)
+        if source.density > most:
             problems.append(
-                f"{source.file}: a file must stay readable; expected <= {DENSEST:g} tokens per "
+                f"{source.file}: a file must stay readable; expected <= {most:g} tokens per "
                 f"code line, got {source.density:.1f}. Break its densest lines in two."
             )
     rows.append(row("**all**", sources, sum(budget.lines for budget in budgets)))
@@ -150,14 +154,17 @@ def measure(path: Path, package: Path) -> Source:
     first = file.parts[0].removesuffix(".py")
     tree = ast.parse(text, filename=str(path))
     skipped = docstrings(tree)
+    types = annotations(tree)
     spans = [span for span in tokens(text) if span not in skipped]
+    counted = sum(not any(first <= place < last for first, last in types.get(span[0], ()))
+                  for span in spans for place in [(span[0], span[2])])  # fmt: skip
     code = {line for span in spans for line in range(span[0], span[1] + 1)}
     functions = tuple(
         Function(name, str(file), len(code & set(range(start, end + 1))))
         for name, start, end in functions_in(tree)
     )
     room = ROOT if first == "__init__" else first
-    return Source(str(file), room, text.count("\n"), len(code), len(spans), functions)
+    return Source(str(file), room, text.count("\n"), len(code), counted, functions)
 
 
 def tokens(text: str) -> Iterator[tuple[int, int, int]]:
@@ -191,6 +198,23 @@ def docstrings(tree: ast.Module) -> set[tuple[int, int, int]]:
         if isinstance(node, owners) and ast.get_docstring(node, clean=False) is not None:
             first = node.body[0]
             spans.add((first.lineno, first.end_lineno or first.lineno, first.col_offset))
+    return spans
+
+
+Place = tuple[int, int]  # line, column
+
+
+def annotations(tree: ast.Module) -> dict[int, list[tuple[Place, Place]]]:
+    """Where type annotations begin and end, under each line they touch."""
+    spans: dict[int, list[tuple[Place, Place]]] = {}
+    for node in ast.walk(tree):
+        for field in ("annotation", "returns"):
+            hint = getattr(node, field, None)
+            if isinstance(hint, ast.expr):
+                start = (hint.lineno, hint.col_offset)
+                end = (hint.end_lineno or hint.lineno, hint.end_col_offset or 0)
+                for line in range(start[0], end[0] + 1):
+                    spans.setdefault(line, []).append((start, end))
     return spans
 
 

@@ -12,6 +12,7 @@ from functools import wraps
 from typing import Any
 
 from pierian.base import trees
+from pierian.base.dtypes import int64
 from pierian.base.errors import GradError, ShapeError, message
 from pierian.core.autodiff import alias, enable_grad, pullback, reachable
 from pierian.core.tensor import Leaf, Tensor, as_tensor, bind
@@ -53,10 +54,9 @@ def _vjp(fn: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool) -> Any
                 message("vjp", "gradients must have the structure of the result", shape,
                         found_shape, "Pass one gradient per output")
             )  # fmt: skip
-        seeds = [_like(y, v) for y, v in zip(outputs, grads, strict=True)]
-        pairs = [(y.node, v) for y, v in zip(outputs, seeds, strict=True) if y.node is not None]
+        seeds = list(map(_like, outputs, grads))
         record = open_ or any(v.node is not None for v in seeds)
-        found = pullback(pairs, targets, create_graph=record, retain=True)
+        found = pullback(_pairs(outputs, seeds), targets, record, retain=True)
         return trees.unflatten(structure, [_or_zeros(found.get(x.node), x) for x in inputs])
 
     visible = [y if open_ else y.detach() for y in outputs]
@@ -81,19 +81,7 @@ def value_and_grad(
 
     @wraps(fn)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        def of_chosen(*chosen: Any) -> Any:
-            full = list(args)
-            for place, value in zip(places, chosen, strict=True):
-                full[place] = value
-            return fn(*full, **kwargs)
-
-        try:
-            chosen = tuple(args[place] for place in places)
-        except IndexError:
-            raise GradError(
-                message("grad", "argnums must name positional arguments",
-                        f"0 <= argnums < {len(args)}", argnums, "Pass the argument by position")
-            ) from None  # fmt: skip
+        of_chosen, chosen = _choose(fn, args, kwargs, places)
         value, pull, aux = _vjp(of_chosen, chosen, has_aux)
         if not isinstance(value, Tensor) or value.numel() != 1:
             got = value.shape if isinstance(value, Tensor) else type(value).__name__
@@ -141,18 +129,18 @@ def jvp(fn: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any])
     result, pull, _ = _vjp(fn, tuple(primals), False)
     outputs, shape = trees.flatten(result)
     dummies = [alias(_zeros(y)) for y in outputs]
-    pulled, directions = trees.leaves(pull(trees.unflatten(shape, dummies))), trees.leaves(tangents)
+    pulled = trees.leaves(pull(trees.unflatten(shape, dummies)))
+    directions = trees.leaves(tangents)
     if len(pulled) != len(directions):
         raise ShapeError(
             message("jvp", "one tangent per primal", len(pulled), len(directions),
                     "Pass tangents with the structure of primals")
         )  # fmt: skip
-    seeds = [_like(g, as_tensor(t)) for g, t in zip(pulled, directions, strict=True)]
-    pairs = [(g.node, t) for g, t in zip(pulled, seeds, strict=True) if g.node is not None]
+    seeds = list(map(_like, pulled, directions))
     inner = {u.node for u in dummies}
     sources = [y.node for y in outputs] + [t.node for t in seeds]
     record = any(node is not None for node in sources)
-    found = pullback(pairs, inner, create_graph=record, retain=True)
+    found = pullback(_pairs(pulled, seeds), inner, record, retain=True)
     change = [_or_zeros(found.get(u.node), u) for u in dummies]
     return result, trees.unflatten(shape, change)
 
@@ -171,14 +159,9 @@ def jacobian(fn: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callab
     places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
     @wraps(fn)
-    def wrapped(*args: Any) -> Any:
-        def of_chosen(*chosen: Any) -> Any:
-            full = list(args)
-            for place, value in zip(places, chosen, strict=True):
-                full[place] = value
-            return fn(*full)
-
-        result, pull, _ = _vjp(of_chosen, tuple(args[place] for place in places), False)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        of_chosen, chosen = _choose(fn, args, kwargs, places)
+        result, pull, _ = _vjp(of_chosen, chosen, False)
         outputs, shape = trees.flatten(result)
         blocks = []
         for i, y in enumerate(outputs):
@@ -207,12 +190,32 @@ def hessian(fn: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     return jacobian(grad(fn, argnums), argnums)
 
 
+def _choose(
+    fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], places: tuple[int, ...]
+) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """`fn` as a function of the arguments at `places` alone, and those arguments."""
+
+    def of_chosen(*chosen: Any) -> Any:
+        full = list(args)
+        for place, value in zip(places, chosen, strict=True):
+            full[place] = value
+        return fn(*full, **kwargs)
+
+    if any(not -len(args) <= place < len(args) for place in places):
+        raise GradError(
+            message("grad", "argnums must name positional arguments",
+                    f"0 <= argnums < {len(args)}", places, "Pass the argument by position")
+        )  # fmt: skip
+    return of_chosen, tuple(args[place] for place in places)
+
+
 def _rows(pull: Any, outputs: list[Tensor], shape: Any, i: int, j: int) -> Any:
     """The gradient of element j of output i."""
     seeds = [_zeros(y) for y in outputs]
-    one_hot = bind("arange", start=0, step=1, size=outputs[i].numel(), dtype=_INDEX)
-    hot = bind("cast", one_hot == j, dtype=outputs[i].dtype)
-    seeds[i] = bind("reshape", hot, shape=outputs[i].shape)
+    y = outputs[i]
+    places = bind("arange", start=0, step=1, size=y.numel(), dtype=int64)
+    hot = bind("cast", places == j, dtype=y.dtype)
+    seeds[i] = bind("reshape", hot, shape=y.shape)
     return pull(trees.unflatten(shape, seeds))
 
 
@@ -239,6 +242,12 @@ def _like(y: Tensor, g: Any) -> Tensor:
     return g
 
 
+def _pairs(outputs: list[Tensor], seeds: list[Tensor]) -> list[tuple[Any, Tensor]]:
+    """Where to start walking back, and with what; outputs without history are left out."""
+    both = zip(outputs, seeds, strict=True)
+    return [(y.node, g) for y, g in both if y.node is not None]
+
+
 def _zeros(y: Tensor) -> Tensor:
     return bind("full", shape=y.shape, value=0.0, dtype=y.dtype)
 
@@ -251,6 +260,3 @@ def _detached(tree: Any, open_: bool) -> Any:
     if open_:
         return tree
     return trees.map_tree(lambda t: t.detach() if isinstance(t, Tensor) else t, tree)
-
-
-_INDEX = as_tensor(0).dtype

@@ -66,12 +66,17 @@ def test_room_over_budget_is_caught(tmp_path: Path) -> None:
 
 
 def test_too_dense_file_is_caught(tmp_path: Path) -> None:
-    files = {"ops/math.py": "a = 1 + 2 + 3 + 4 + 5\n", "ops/calm.py": "a = 1\nb = 2\n"}
+    files = {"nn/math.py": "a = 1 + 2 + 3 + 4 + 5\n", "nn/calm.py": "a = 1\nb = 2\n"}
     assert size.check(tree(tmp_path, files)).problems == []
-    files = {"ops/math.py": "a = 1 + 2 + 3 + 4 + 5 + 6\n"}
+    files = {"nn/math.py": "a = 1 + 2 + 3 + 4 + 5 + 6\n"}
     (found,) = size.check(tree(tmp_path, files)).problems
-    assert "ops/math.py" in found
+    assert "nn/math.py" in found
     assert "expected <= 11 tokens per code line, got 13.0" in found
+
+
+def test_type_annotations_are_not_counted_as_density(tmp_path: Path) -> None:
+    text = "def f(a: dict[str, list[int]]) -> dict[str, list[int]]: ...\n"
+    assert size.check(tree(tmp_path, {"nn/typed.py": text})).problems == []
 
 
 def test_unknown_room_needs_a_budget(tmp_path: Path) -> None:

@@ -55,5 +55,5 @@ __all__ = [
 ]  # fmt: skip
 
 for _cls in list(globals().values()):
-    if isinstance(_cls, type) and issubclass(_cls, Module):
+    if isinstance(_cls, type) and issubclass(_cls, Module) and _cls is not Module:
         register(_cls)

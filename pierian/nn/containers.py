@@ -19,13 +19,14 @@ class Container(Module):
 
     def _put(self, name: str, module: Any) -> None:
         if not isinstance(module, Module):
-            fix = "Use the layer of that name, like nn.ReLU() for F.relu"
+            kind = type(module).__name__
+            got, fix = f"a {kind}", "Use the layer of that name, like nn.ReLU() for F.relu"
             if inspect.isclass(module):
-                fix = f"Write {module.__name__}() to make one"
+                kind = module.__name__
+                got, fix = f"the class {kind}", f"Write {kind}() to make one"
             raise TypeError(
-                message(self.where(), f"part {name} must be a module", "an nn.Module",
-                        repr(module), fix)
-            )  # fmt: skip
+                message(self.where(), f"part {name} must be a module", "an nn.Module", got, fix)
+            )
         self.__dict__.pop(name, None)
         self.add_module(name, module)
 

@@ -38,7 +38,7 @@ from pierian.ops.composite import (
 from pierian.ops.elementwise import relu, tanh
 from pierian.ops.indexing import one_hot
 from pierian.ops.linalg import linear
-from pierian.ops.movement import flatten, pad
+from pierian.ops.movement import flatten
 from pierian.ops.random import Generator, bernoulli
 from pierian.ops.reduction import norm
 
@@ -46,7 +46,7 @@ __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "dropout",
     "elu", "flatten", "gelu", "hardsigmoid", "hardswish", "hardtanh", "huber_loss", "kl_div",
     "l1_loss", "leaky_relu", "linear", "log_softmax", "logsigmoid", "mish", "mse_loss",
-    "nll_loss", "normalize", "one_hot", "pad", "relu", "relu6", "selu", "sigmoid", "silu",
+    "nll_loss", "normalize", "one_hot", "relu", "relu6", "selu", "sigmoid", "silu",
     "smooth_l1_loss", "softmax", "softplus", "softsign", "sse_loss", "tanh",
 ]  # fmt: skip
 

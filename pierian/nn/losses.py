@@ -7,6 +7,7 @@ input, and never broadcast one against the other.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -61,10 +62,13 @@ def alike(name: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
     return x, cast(y, x.dtype)
 
 
-def not_probabilities(name: str, x: Tensor, kind: str, wanted: str, fix: str) -> None:
+def not_probabilities(name: str, x: Tensor, wanted: str, fix: str) -> None:
     """Refuse what softmax or sigmoid made, where it would be applied a second time."""
-    if isinstance(x, Probabilities) and x.kind == kind:
-        raise ValueError(message(name, f"input must be {wanted}", wanted, f"output of {kind}", fix))
+    if isinstance(x, Probabilities):
+        raise ValueError(
+            message(name, "input must not be probabilities", wanted, f"the output of {x.kind}",
+                    fix.format(x.kind))
+        )  # fmt: skip
 
 
 def first_bad(x: Tensor, bad: Callable[[np.ndarray], np.ndarray]) -> tuple[Any, str] | None:
@@ -244,8 +248,8 @@ def binary_cross_entropy_with_logits(
     """
     name = "binary_cross_entropy_with_logits"
     x, t = alike(name, input, target)
-    not_probabilities(name, x, "sigmoid", "logits", "This loss applies sigmoid itself: remove "
-                      "the last sigmoid, or use binary_cross_entropy")  # fmt: skip
+    fix = "It applies sigmoid itself, so remove the last {}, or use binary_cross_entropy"
+    not_probabilities(name, x, "logits", fix)
     in_unit_interval(name, "target", t, "Use 0 and 1 for the two classes")
     positive = t * softplus(-x)
     if pos_weight is not None:
@@ -270,7 +274,7 @@ def kl_div(
     tensor(0.6931472, dtype=float32)
     """
     x, t = alike("kl_div", input, target)
-    not_probabilities("kl_div", x, "softmax", "log-probabilities", "Use log_softmax instead")
+    not_probabilities("kl_div", x, "log-probabilities", "Use log_softmax in place of {}")
     if log_target:
         losses = exp(t) * (t - x)
     else:
@@ -305,8 +309,8 @@ def cross_entropy(
     """
     name = "cross_entropy"
     x, t = floats(name, input, target)
-    not_probabilities(name, x, "softmax", "logits", "cross_entropy applies softmax itself: remove "
-                      "the last softmax, or use nll_loss(log_softmax(x), target)")  # fmt: skip
+    fix = "It applies softmax itself, so remove the last {}, or use nll_loss(log_softmax(x), ...)"
+    not_probabilities(name, x, "logits", fix)
     axis = _class_axis(name, x)
     logp = log_softmax(x, axis)
     if not is_floating(t.dtype):
@@ -341,8 +345,8 @@ def nll_loss(
     tensor(0.5, dtype=float32)
     """
     x, t = floats("nll_loss", input, target)
-    not_probabilities("nll_loss", x, "softmax", "log-probabilities", "Use log_softmax instead, or "
-                      "cross_entropy on the logits")  # fmt: skip
+    fix = "Use log_softmax in place of {}, or cross_entropy on the logits"
+    not_probabilities("nll_loss", x, "log-probabilities", fix)
     return _of_labels("nll_loss", x, t, weight, ignore_index, reduction, 0.0)
 
 
@@ -390,8 +394,10 @@ def _labels(name: str, x: Tensor, t: Tensor, axis: int, ignore_index: int) -> Te
                     "Cast it with .long()")
         )  # fmt: skip
     if t.shape != wanted:
-        fix = f"Write target.reshape({', '.join(map(str, wanted))})"
-        if t.shape == x.shape and x.shape[axis] != 1:
+        fix = "Give one class number per example"
+        if t.numel() == math.prod(wanted):
+            fix = f"Write target.reshape({', '.join(map(str, wanted))})"
+        elif t.shape == x.shape:
             fix = f"Write target.argmax({axis}) for one-hot rows, or cast them with .float()"
         raise ShapeError(
             message(name, f"target must be one class number per example of input {x.shape}",

@@ -120,7 +120,7 @@ class Module:
 
     def _name_layer(self, error: Exception, args: tuple[Any, ...]) -> None:
         """Note on an error where it happened: in the innermost module, on what shapes."""
-        if getattr(error, "__notes__", None):
+        if getattr(error, "__notes__", None) or str(error).startswith(self.where()):
             return
         shapes = ", ".join(
             str(a.shape) if isinstance(a, Tensor) else type(a).__name__ for a in args
@@ -255,7 +255,7 @@ class Module:
     def get_submodule(self, path: str) -> Module:
         """The module at a dotted path; "" is the module itself."""
         found = dict(self._walk(""))
-        return found[lookup(self.where(), "path", path, found)]
+        return found[path and lookup(self.where(), "path", path, filter(None, found))]
 
     def _named(self, kind: type[Owned], once: bool = True) -> Iterator[tuple[str, Owned]]:
         """The tensors of one kind and their paths; shared ones once, or under every path."""
@@ -544,12 +544,12 @@ class Module:
         return ", ".join(shown)
 
     def __repr__(self) -> str:
-        head = f"{type(self).__name__}({self.extra_repr()}"
-        children = [f"({name}): {child!r}" for name, child in self.named_children()]
+        name, extra = type(self).__name__, self.extra_repr()
+        children = [f"({path}): {child!r}" for path, child in self.named_children()]
         if not children:
-            return f"{head})"
-        lines = "\n".join(children).replace("\n", "\n  ")
-        return f"{head}\n  {lines}\n)"
+            return f"{name}({extra})"
+        lines = "\n".join([extra, *children] if extra else children).replace("\n", "\n  ")
+        return f"{name}(\n  {lines}\n)"
 
 
 def _count(names: list[str], what: str) -> str:

@@ -27,6 +27,7 @@ from pierian.base.errors import (
     ShapeError,
     TraceError,
 )
+from pierian.base.version import __version__ as __version__
 from pierian.core.autodiff import (
     backward,
     enable_grad,
@@ -38,6 +39,8 @@ from pierian.core.function import Function, custom_vjp
 from pierian.core.tape import GradientTape
 from pierian.core.tensor import Tensor
 from pierian.core.transform import grad, hessian, jacobian, jvp, value_and_grad, vjp
+from pierian.io import load
+from pierian.nn import register
 from pierian.ops import methods as _methods  # noqa: F401 (puts the methods on Tensor)
 from pierian.ops.composite import (
     allclose,
@@ -199,7 +202,6 @@ from pierian.ops.sorting import argsort, nonzero, sort, topk, unique
 bool, int, long, short = bool_, int32, int64, int16
 float, double, half = float32, float64, float16
 cat, clamp, view = concat, clip, reshape
-__version__ = "0.1.0"
 
 __all__ = [
     "CheckpointError",
@@ -306,6 +308,7 @@ __all__ = [
     "left_shift",
     "linear",
     "linspace",
+    "load",
     "log",
     "log10",
     "log1p",
@@ -352,6 +355,7 @@ __all__ = [
     "randn_like",
     "randperm",
     "reciprocal",
+    "register",
     "relu",
     "remainder",
     "repeat",

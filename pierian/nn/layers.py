@@ -24,12 +24,12 @@ from pierian.ops.operands import cast
 from pierian.ops.random import Generator
 
 
-def size(where: str, name: str, value: Any) -> int:
+def size(where: str, name: str, value: Any, fix: str = "") -> int:
     """`value` as a size: a whole number above 0."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ShapeError(
             message(where, f"{name} must be a size", "a whole number >= 1", repr(value),
-                    f"Pass {name}=64")
+                    fix or f"Pass {name}=64")
         )  # fmt: skip
     return int(value)
 
@@ -133,7 +133,8 @@ class Dense(Module):
             return self
         shape = getattr(input_shape, "shape", input_shape)
         last = shape if isinstance(shape, int) else shape[-1]
-        self.in_features = size(self.where(), "last axis of the input", last)
+        fix = "Pass the shape of one example, like (784,)"
+        self.in_features = size(self.where(), "last axis of input_shape", last, fix)
         with untraced():
             self.weight = Parameter(np.empty((self.units, self.in_features), float32))
             self.bias = Parameter(np.empty(self.units, float32)) if self.use_bias else None

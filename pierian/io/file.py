@@ -55,29 +55,13 @@ def write(path: Any, data: bytes, where: str) -> None:
     >>> read("a/new/folder/x.bin", "read")
     b'123'
     """
-    target = os.path.realpath(path)
-    folder, name = os.path.split(target)
-    prefix = f".{name[:LONGEST]}-"
-    temporary = os.path.join(folder, f"{prefix}{secrets.token_hex(4)}.tmp")
     try:
-        mode = _mode(path) if os.path.exists(path) or not os.path.basename(path) else None
-        os.makedirs(folder, exist_ok=True)
-        _sweep(folder, prefix)
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if mode is not None:
-            os.chmod(temporary, mode)
-        os.replace(temporary, target)
+        folder = _replace(os.fsdecode(path), data)
     except (OSError, ValueError) as error:
         room = f"a folder that can be written, with room for {len(data):,} bytes"
         fix = "Choose another path or make room; a file that was there is unchanged"
         got = getattr(error, "strerror", error)
         raise failure(where, "the file must be written", room, got, fix) from error
-    finally:
-        with contextlib.suppress(OSError, ValueError):  # after the rename there is none
-            os.unlink(temporary)
     with contextlib.suppress(OSError):  # makes the rename last; not all systems can
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -86,9 +70,37 @@ def write(path: Any, data: bytes, where: str) -> None:
             os.close(handle)
 
 
-def _mode(path: Any) -> int:
-    """The permissions of the file at `path`; an OSError when something else is there."""
-    mode = os.stat(path).st_mode
+def _replace(path: str, data: bytes) -> str:
+    """Write and rename the temporary file; gives the folder."""
+    if not os.path.basename(path):
+        raise OSError(errno.EISDIR, "a path without the name of a file")
+    mode = _mode(path)
+    target = os.path.realpath(path)
+    folder, name = os.path.split(target)
+    prefix = f".{name[:LONGEST]}-"
+    temporary = os.path.join(folder, f"{prefix}{secrets.token_hex(4)}.tmp")
+    os.makedirs(folder, exist_ok=True)
+    _sweep(folder, prefix)
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if mode is not None:
+            os.chmod(temporary, mode)
+        os.replace(temporary, target)
+    finally:
+        with contextlib.suppress(OSError):  # after the rename there is none
+            os.unlink(temporary)
+    return folder
+
+
+def _mode(path: Any) -> int | None:
+    """The permissions of the file at `path`, if any; an OSError when something else is there."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return None
     if stat.S_ISREG(mode):
         return stat.S_IMODE(mode)
     raise OSError(errno.EEXIST, "a folder" if stat.S_ISDIR(mode) else "a device or a pipe")

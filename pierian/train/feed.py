@@ -1,0 +1,326 @@
+"""Feed: whatever `fit` is given, as batches of NumPy arrays, epoch after epoch.
+
+May import: base, core, ops, data, display. To take one more kind of data: a branch in
+`open_feed`; to convert it in another way: `Form`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pierian.base.errors import DataError, DtypeError, ShapeError, message
+from pierian.core.tensor import Tensor, as_tensor
+from pierian.data.collate import SupportsArray, as_array
+from pierian.data.dataset import Dataset
+from pierian.data.loader import DataLoader
+from pierian.data.order import whole
+from pierian.ops.random import bits
+from pierian.train.display import notice
+
+SIZE = 32  # rows per batch when nothing is said, as in Keras
+END = object()
+
+
+@dataclass(frozen=True, eq=False)
+class Rows(Dataset):
+    """Examples, a batch or all of them: inputs (one array or several), targets, weights."""
+
+    x: tuple[np.ndarray, ...]
+    y: np.ndarray | None = None
+    weight: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.x[0])
+
+    def __getitem__(self, index: Any) -> Rows:
+        y, weight = (None if a is None else a[index] for a in (self.y, self.weight))
+        return Rows(tuple([a[index] for a in self.x]), y, weight)
+
+    def gather(self, positions: slice | np.ndarray) -> Rows:
+        return self[positions]
+
+    def tensors(self) -> tuple[tuple[Tensor, ...], Any, Any]:
+        """The same as tensors, where there is something."""
+        y, weight = (None if a is None else as_tensor(a) for a in (self.y, self.weight))
+        return tuple([as_tensor(a) for a in self.x]), y, weight
+
+
+@dataclass(frozen=True)
+class Form:
+    """What examples must look like, and what is made of them.
+
+    where         the public function, for errors.
+    dtype         of the model's parameters: floats are cast to it.
+    targets       whether there must be targets.
+    class_weight  class number -> weight.
+    quiet         whether conversions go without a notice.
+    """
+
+    where: str
+    dtype: np.dtype
+    targets: bool = True
+    class_weight: Mapping[int, float] | None = None
+    quiet: bool = False
+
+    def unpack(self, item: Any) -> Rows:
+        """A batch of what an iterable gave: x, (x,), (x, y) or (x, y, weight)."""
+        fields = item if isinstance(item, tuple | list) else (item,)
+        if not 1 <= len(fields) <= 3:
+            raise ShapeError(
+                message(self.where, "a batch has at most three parts", "(x, y, weight)",
+                        f"{len(fields)} parts", "Several inputs go together, as ((a, b), y)")
+            )  # fmt: skip
+        return self.rows(*fields)
+
+    def rows(self, x: Any, y: Any = None, weight: Any = None) -> Rows:
+        """The parts as arrays, checked against each other."""
+        parts = tuple(x) if isinstance(x, tuple) else (x,)
+        names = ["x"] if len(parts) == 1 else [f"x[{i}]" for i in range(len(parts))]
+        if self.targets and y is None:
+            raise DataError(
+                message(self.where, "there must be targets", "x and y", "x alone",
+                        "Pass y, or batches (x, y)")
+            )  # fmt: skip
+        xs = tuple([self.array(name, part) for name, part in zip(names, parts, strict=True)])
+        ys = self.array("y", y) if self.targets else None
+        weights = None if weight is None else self.array("sample_weight", weight)
+        n = len(xs[0])
+        names += ["y", "sample_weight"]
+        for name, array in zip(names, [*xs, ys, weights], strict=True):
+            if array is not None and len(array) != n:
+                raise ShapeError(
+                    message(self.where, f"{names[0]} and {name} must have equal lengths",
+                            f"{n} rows as in {names[0]} of shape {xs[0].shape}",
+                            f"{len(array)} in {name} of shape {array.shape}",
+                            "Pass one row of each per example")
+                )  # fmt: skip
+        return Rows(xs, ys, weights)
+
+    def array(self, name: str, value: Any) -> np.ndarray:
+        """`value` as an array of numbers with an axis of rows."""
+        known = type(value) is np.ndarray
+        array = value if known else as_array(f"{self.where}: {name}", value)
+        if array.dtype.kind not in "biuf":
+            raise DtypeError(
+                message(self.where, f"{name} must hold numbers", "floats, integers or bools",
+                        f"dtype {array.dtype}", "Turn names into class numbers first, for example "
+                        "with np.unique(names, return_inverse=True)")
+            )  # fmt: skip
+        if not array.ndim:
+            raise ShapeError(
+                message(self.where, f"{name} must have an axis of rows", "shape (n, ...)",
+                        "shape ()", "Put a single row into a list")
+            )  # fmt: skip
+        return array
+
+    def convert(self, batch: Rows) -> Rows:
+        """The batch as a step wants it: floats in the model's dtype, class weights applied."""
+        y, weight = batch.y, batch.weight
+        if self.class_weight is not None and y is not None:
+            by_class = weigh(self.where, y, self.class_weight)
+            if weight is not None:
+                by_class = weight * by_class.reshape(-1, *(1,) * (weight.ndim - 1))
+            weight = by_class
+        if y is not None and y.dtype.kind == "f":
+            y = y.astype(self.dtype, copy=False)
+        if weight is not None:
+            weight = weight.astype(self.dtype, copy=False)
+        return Rows(tuple([self.floats(x) for x in batch.x]), y, weight)
+
+    def floats(self, x: np.ndarray) -> np.ndarray:
+        """Floats and bytes in the model's dtype; other integers as they are."""
+        if x.dtype != np.uint8 and x.dtype.kind != "f":
+            return x
+        if not self.quiet and x.dtype == np.uint8:
+            notice(
+                "uint8",
+                f"{self.where}: x is uint8 (0 … 255), taken as {self.dtype} without scaling. "
+                "Divide by 255 to learn faster.",
+            )
+        elif not self.quiet and x.dtype == np.float64 != self.dtype:
+            notice("float64", f"{self.where}: x is float64, taken as {self.dtype} like the model.")
+        return x.astype(self.dtype, copy=False)
+
+
+class Feed:
+    """Batches, epoch after epoch, of anything that can be iterated.
+
+    Args:  form    what its items must look like.
+           source  gives items; gone through again and again.
+           steps   batches per epoch, if they are not all that there are: the next epoch goes on
+                   where the last one stopped.
+           limit   the argument that `steps` came from, for errors.
+           number  of the epoch before the first, counted from 1.
+    """
+
+    def __init__(
+        self, form: Form, source: Iterable[Any], steps: int | None, limit: str, number: int
+    ) -> None:
+        self.form, self.source, self.given, self.limit = form, source, steps, limit
+        self.number, self.seen = number, 0  # the epoch, and its batches so far
+        self.rewind()
+
+    @property
+    def steps(self) -> int | None:
+        """Batches per epoch, if it is known."""
+        sized = self.given is None and isinstance(self.source, Sized)
+        return len(self.source) if sized else self.given  # type: ignore[arg-type]
+
+    @property
+    def rows(self) -> Rows | None:
+        """All examples, if they are in memory."""
+        data = self.source.dataset if isinstance(self.source, DataLoader) else None
+        return data if isinstance(data, Rows) else None
+
+    def rewind(self) -> None:
+        """Let the next epoch begin at the beginning, if the source can."""
+        self.items = self._passes()
+
+    def first(self) -> Rows:
+        """The first batch, which the next epoch will still give."""
+        item = next(self.items)
+        self.items = itertools.chain([item], self.items)
+        return self._batch(item)
+
+    def epoch(self) -> Iterator[Rows]:
+        """The batches of the next epoch."""
+        self.number, self.seen = self.number + 1, 0
+        all_of_pass = iter(self.items.__next__, END)
+        for item in all_of_pass if self.given is None else itertools.islice(self.items, self.given):
+            self.seen += 1
+            yield self._batch(item)
+
+    def _passes(self) -> Iterator[Any]:
+        """The items of pass after pass; END after each when a pass is an epoch."""
+        while True:
+            empty = True
+            for item in self.source:
+                empty = False
+                yield item
+            if empty:
+                raise self._dry()
+            if self.given is None:
+                yield END
+
+    def _batch(self, item: Any) -> Rows:
+        return self.form.convert(item if isinstance(item, Rows) else self.form.unpack(item))
+
+    def _dry(self) -> DataError:
+        fix = "Check how the data were made"
+        if self.number > 1 or self.seen:
+            fix = (
+                f"A generator is used up after one pass: let it go on and pass {self.limit}, or "
+                "pass what can be gone through again, like a DataLoader"
+            )
+        wanted = "at least 1" if self.given is None else self.given
+        got = f"{self.seen} in epoch {max(self.number, 1)}"
+        return DataError(message(self.form.where, "an epoch needs its batches", wanted, got, fix))
+
+
+def open_feed(
+    form: Form, x: Any, y: Any = None, weight: Any = None, *, batch_size: int | None = None,
+    shuffle: bool = False, steps: int | None = None, limit: str = "steps", epoch: int = 0,
+) -> Feed:  # fmt: skip
+    """The feed of arrays, a dataset, a loader, or any iterable of batches.
+
+    Args:    weight   per example; only with arrays.
+             shuffle  arrays and datasets, by a seed drawn from the default generator.
+             limit    the argument that `steps` is.
+             epoch    the first one, which with the seed determines the order.
+    Raises:  ValueError for arguments that do not go together; DataError when there is nothing.
+    """
+    where, data = form.where, x
+    if steps is not None:
+        steps = whole(where, limit, steps, least=1, fix="Leave it out to use all batches")
+    if is_stream(x, y):
+        ready = not isinstance(x, Dataset)  # made into batches by somebody else
+        for name, value in [("y", y), ("sample_weight", weight), ("batch_size", batch_size)]:
+            if value is not None and (ready or name != "batch_size"):
+                raise ValueError(
+                    message(where, f"{name} goes with arrays only", f"no {name}",
+                            f"{name} beside a {type(x).__name__}",
+                            "Let the batches be (x, y, weight), of the size you want")
+                )  # fmt: skip
+        if ready:
+            return Feed(form, x, steps, limit, epoch)
+    else:
+        data = form.rows(x, y, weight)
+    if not len(data):
+        got = f"x of shape {data.x[0].shape}" if isinstance(data, Rows) else "an empty dataset"
+        fix = "Check how it was made"
+        raise DataError(message(where, "there must be data", "at least 1 row", got, fix))
+    size = SIZE if batch_size is None else batch_size
+    size = whole(where, "batch_size", size, least=1, fix="Pass batch_size=32")
+    loader = DataLoader(data, size, shuffle, seed=draw_seed() if shuffle else 0)
+    loader.epoch = epoch
+    return Feed(form, loader, steps, limit, epoch)
+
+
+def is_stream(x: Any, y: Any) -> bool:
+    """Whether `x` gives batches by being iterated, rather than being an array."""
+    if isinstance(x, list):
+        return y is None and bool(x) and isinstance(x[0], tuple | Rows)
+    arrays = (SupportsArray, tuple, Mapping, str, bytes)
+    return isinstance(x, Iterable) and not isinstance(x, arrays)
+
+
+def draw_seed() -> int:
+    """The next seed of the default generator."""
+    high, low = bits((2,)).tolist()
+    return (high << 32) | low
+
+
+def hold_out(
+    form: Form, x: Any, y: Any, weight: Any, fraction: float, classes: bool
+) -> tuple[Rows, Rows]:
+    """The rows to train on and, the last ones, to validate on.
+
+    Args:    classes  whether y holds classes: then a class that is lacking is warned of.
+    Raises:  ValueError when there are no arrays to split, or one part would be empty.
+    """
+    rows = None if is_stream(x, y) else form.rows(x, y, weight)
+    n = 0 if rows is None else len(rows)
+    at = int(n * (1 - fraction)) if 0 < fraction < 1 else 0
+    if rows is None or not 0 < at < n:
+        given = f"{fraction} of " + (f"{n} rows" if rows else f"a {type(x).__name__}")
+        raise ValueError(
+            message(form.where, "validation_split must divide arrays in two",
+                    "0 < validation_split < 1 and rows on both sides", given,
+                    "Pass 0.2, or validation_data")
+        )  # fmt: skip
+    train, held = rows[:at], rows[at:]
+    if classes and (lacking := sorted(_classes(train) - _classes(held))):
+        warnings.warn(
+            f"{form.where}: validation_split takes the last rows, and those {n - at} lack class "
+            f"{', '.join(map(str, lacking))}. Shuffle sorted data first, or pass validation_data.",
+            stacklevel=4,  # the caller of Module.fit
+        )
+    return train, held
+
+
+def _classes(rows: Rows) -> set[int]:
+    y: Any = rows.y
+    one_hot = y.ndim == 2 and y.shape[1] > 1
+    return set(np.unique(y.argmax(1) if one_hot else y).tolist())
+
+
+def weigh(where: str, y: np.ndarray, class_weight: Mapping[int, float]) -> np.ndarray:
+    """The weight of each example by its class; 1 for classes that have none."""
+    if y.ndim > 2 or not isinstance(class_weight, Mapping):
+        raise ValueError(
+            message(where, "class_weight gives the weight of an example by its class",
+                    "a dict, and y of shape (n,) or (n, classes)",
+                    f"a {type(class_weight).__name__}, and y of shape {y.shape}",
+                    "Pass sample_weight")
+        )  # fmt: skip
+    labels = y.argmax(1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(len(y))
+    weights = np.ones(len(y))
+    for label, weight in class_weight.items():
+        weights[labels == label] = weight
+    return weights

@@ -1,0 +1,274 @@
+"""Keras' verbs: fit, evaluate, predict, and the same on one batch. Thin over `Loop`.
+
+May import: base, core, nn, data, and this room. What they do with a batch is in `loop`, what they
+take as data in `feed`; a new verb is a function here and a door in `Module`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pierian.base.dtypes import float32, is_floating
+from pierian.base.errors import message
+from pierian.core.autodiff import no_grad
+from pierian.core.tensor import Tensor
+from pierian.data.dataset import Dataset
+from pierian.data.order import whole
+from pierian.nn.module import Module
+from pierian.train import recipe as recipes
+from pierian.train.callback import Events, History, Logs
+from pierian.train.display import Display
+from pierian.train.feed import Feed, Form, Rows, hold_out, open_feed
+from pierian.train.loop import Loop, Totals, modes_kept, test_step, train_step
+from pierian.train.recipe import Recipe
+
+
+def fit(
+    model: Module, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1,
+    verbose: Any = "auto", callbacks: Any = None, validation_split: float = 0.0,
+    validation_data: Any = None, shuffle: bool = True,
+    class_weight: Mapping[int, float] | None = None, sample_weight: Any = None,
+    initial_epoch: int = 0, steps_per_epoch: int | None = None,
+    validation_steps: int | None = None, validation_batch_size: int | None = None,
+    validation_freq: Any = 1,
+) -> History:  # fmt: skip
+    """Train a compiled model; Keras 3's signature.
+
+    Shapes:  x (n, ...), y (n, ...).
+    Dtypes:  floats and uint8 x are cast to the dtype of the parameters, other integers stay.
+    Args:    x                an array, a tensor, or a tuple of them for a model with several
+                              inputs; a dataset; or an iterable of batches, (x, y) or
+                              (x, y, weight), such as a DataLoader or a generator.
+             y                targets, when x is arrays.
+             batch_size       rows per step for arrays and datasets; 32 when None.
+             epochs           the number of the last epoch, counted from 1.
+             verbose          0 silent; 1 or "auto" a bar, or a line per epoch where output is
+                              no terminal; 2 a line per epoch.
+             callbacks        a list of `train.Callback`.
+             validation_split the share of the *last* rows that is held out, before shuffling.
+             validation_data  (x, y), (x, y, weight) or a feed as x; takes precedence.
+             shuffle          arrays and datasets anew in every epoch, by `pr.manual_seed`.
+             class_weight     class number -> how much its examples count; others count 1.
+             sample_weight    how much each example counts; the loss is Σ w·l / n, as in Keras.
+             initial_epoch    epochs that are done already.
+             steps_per_epoch  batches per epoch, for data without an end.
+             validation_steps, validation_batch_size  the same of the validation.
+             validation_freq  validate after every so many epochs, or after those in a list,
+                              counted from 1.
+    Raises:  RuntimeError when the model is not compiled; DivergenceError when the loss is NaN or
+             infinite; ShapeError, DtypeError, DataError or ValueError for data and arguments that
+             do not fit. On KeyboardInterrupt, `model.history` has the epochs until then.
+
+    >>> import numpy as np
+    >>> import pierian as pr
+    >>> model = pr.nn.Sequential(pr.nn.Linear(1, 1))
+    >>> model.compile("sgd", "mse")
+    >>> x = np.linspace(-1, 1, 64, dtype="float32")[:, None]
+    >>> history = model.fit(x, 3 * x + 1, epochs=50, verbose=0)
+    >>> history.history["loss"][-1] < 0.01
+    True
+    """
+    where = "fit"
+    recipe = recipes.of(where, model)
+    first = whole(where, "initial_epoch", initial_epoch, least=0, fix="Pass initial_epoch=0")
+    last = whole(where, "epochs", epochs, least=0, fix="Pass epochs=10")
+    display = Display(where, verbose)
+    plain = Form(where, dtype_of(model), quiet=display.silent)
+    form = replace(plain, class_weight=class_weight)
+    if validation_split and validation_data is None:
+        x, validation_data = hold_out(
+            form, x, y, sample_weight, validation_split, recipe.loss.of_classes
+        )
+        y = sample_weight = None
+    feed = open_feed(
+        form, x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, steps=steps_per_epoch,
+        limit="steps_per_epoch", epoch=first,
+    )  # fmt: skip
+    validation = None
+    if validation_data is not None:
+        arrays = isinstance(validation_data, tuple | Dataset)
+        parts = validation_data if isinstance(validation_data, tuple) else (validation_data,)
+        size = validation_batch_size or (batch_size if arrays else None)
+        validation = open_feed(
+            plain, *parts, batch_size=size, steps=validation_steps, limit="validation_steps"
+        )
+    prepare(where, model, recipe, feed, validation)
+    history = History()
+    params = {"epochs": last, "steps": feed.steps, "verbose": verbose}
+    events = Events(where, callbacks, model, params, history)
+    vars(model)["history"] = history
+    inner = Loop(model, recipe, events, Display(where, 0))
+
+    def validate(epoch: int) -> Logs:
+        if validation is None or not due(validation_freq, epoch + 1):
+            return {}
+        logs = inner.evaluate(validation)
+        validation.rewind()
+        return {f"val_{name}": value for name, value in logs.items()}
+
+    with modes_kept(model), display:
+        Loop(model, recipe, events, display).fit(feed, range(first, last), validate)
+    return history
+
+
+def evaluate(
+    model: Module, x: Any = None, y: Any = None, batch_size: int | None = None,
+    verbose: Any = "auto", sample_weight: Any = None, steps: int | None = None,
+    callbacks: Any = None, return_dict: bool = False,
+) -> Any:  # fmt: skip
+    """Loss and metrics on data, in eval mode and without gradients; changes nothing.
+
+    Args:    as in `fit`.
+             return_dict  give them by name.
+    Returns: the loss; [loss, metric, ...] when there are metrics; or a dict.
+    """
+    where = "evaluate"
+    recipe = recipes.of(where, model)
+    display = Display(where, verbose)
+    form = Form(where, dtype_of(model), quiet=display.silent)
+    feed = open_feed(form, x, y, sample_weight, batch_size=batch_size, steps=steps)
+    prepare(where, model, recipe, feed)
+    events = Events(where, callbacks, model, {"steps": feed.steps, "verbose": verbose})
+    with modes_kept(model), display:
+        display.begin("Evaluate", feed.steps)
+        logs = Loop(model, recipe, events, display).evaluate(feed)
+        display.end(logs)
+    return answer(logs, return_dict)
+
+
+def predict(
+    model: Module, x: Any, batch_size: int | None = None, verbose: Any = "auto",
+    steps: int | None = None, callbacks: Any = None,
+) -> Any:  # fmt: skip
+    """The outputs for `x` as a NumPy array, in eval mode and without gradients.
+
+    Shapes:  x (n, ...) -> (n, ...); a tuple of arrays when the model gives several outputs.
+    Args:    as in `fit`; the model need not be compiled, targets in batches are left aside.
+
+    >>> import numpy as np
+    >>> import pierian as pr
+    >>> predict(pr.nn.Sequential(pr.nn.ReLU()), np.array([[-1.0, 2.0]]), verbose=0)
+    array([[0., 2.]], dtype=float32)
+    """
+    where = "predict"
+    display = Display(where, verbose)
+    form = Form(where, dtype_of(model), targets=False, quiet=display.silent)
+    feed = open_feed(form, x, batch_size=batch_size, steps=steps)
+    events = Events(where, callbacks, model, {"steps": feed.steps, "verbose": verbose})
+    with modes_kept(model), display:
+        if display.live:
+            display.begin("Predict", feed.steps)
+        return Loop(model, None, events, display).predict(feed)
+
+
+def train_on_batch(
+    model: Module, x: Any, y: Any = None, sample_weight: Any = None,
+    class_weight: Mapping[int, float] | None = None, return_dict: bool = False,
+) -> Any:  # fmt: skip
+    """One update on one batch; gives its loss and metrics (of this batch alone), as `evaluate`.
+
+    A loss that is NaN is given back like any other: the loop is the caller's.
+    """
+    where = "train_on_batch"
+    form = Form(where, dtype_of(model), class_weight=class_weight)
+    return on_batch(model, form, train_step, x, y, sample_weight, return_dict)
+
+
+def test_on_batch(
+    model: Module, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+) -> Any:
+    """Loss and metrics of one batch, as `evaluate` gives them."""
+    form = Form("test_on_batch", dtype_of(model))
+    return on_batch(model, form, test_step, x, y, sample_weight, return_dict)
+
+
+def predict_on_batch(model: Module, x: Any) -> Any:
+    """The outputs for one batch, as `predict` gives them."""
+    return predict(model, x, batch_size=len(x[0] if isinstance(x, tuple) else x), verbose=0)
+
+
+# What they share
+
+
+def on_batch(
+    model: Module, form: Form, kind: Any, x: Any, y: Any, weight: Any, return_dict: bool
+) -> Any:
+    """Make one step, and give the numbers of its batch."""
+    recipe = recipes.of(form.where, model)
+    feed = open_feed(form, [form.rows(x, y, weight)])
+    prepare(form.where, model, recipe, feed)
+    batch, totals = feed.first(), Totals(recipe.metrics)
+    with modes_kept(model):
+        model.train(kind is train_step)
+        loss, pred = kind(model, recipe)(*batch.tensors())
+    totals.add(batch, float(loss), pred)
+    return answer(totals.logs(), return_dict)
+
+
+def prepare(
+    where: str, model: Module, recipe: Recipe, feed: Feed, validation: Feed | None = None
+) -> None:
+    """Before any work: layers built, the optimizer filled, the loss tried, the labels checked.
+
+    Layers learn their sizes from the first batch, in eval mode and without gradients.
+    """
+    if recipe.output is None or not model.built:
+        batch = feed.first()
+        xs, y, weight = batch.tensors()
+        with modes_kept(model), no_grad():
+            model.eval()
+            pred = model(*xs)
+            if not isinstance(pred, Tensor):
+                raise TypeError(
+                    message(where, "the model must give what the loss takes", "one tensor",
+                            f"a {type(pred).__name__}", "Return a tensor from forward")
+                )  # fmt: skip
+            recipe.loss(y, pred, weight)
+        recipe.output = pred.shape
+    recipe.adopt(model)
+    check_labels(where, "y", recipe, feed.rows)
+    if validation is not None:
+        check_labels(where, "the y of validation", recipe, validation.rows)
+
+
+def check_labels(where: str, name: str, recipe: Recipe, rows: Rows | None) -> None:
+    """Raise ValueError at the first label that is no class number of the model's output."""
+    classes = recipe.loss.classes(recipe.output or ())
+    if rows is None or rows.y is None or classes is None or rows.y.dtype.kind not in "iu":
+        return
+    places = np.argwhere(recipe.loss.wrong(rows.y, classes))
+    if len(places):
+        place = tuple(places[0].tolist())
+        at = place[0] if len(place) == 1 else place
+        raise ValueError(
+            message(where, f"labels in {name} must be class numbers",
+                    f"0 <= label < {classes}, the outputs of the model",
+                    f"{rows.y[place]} at position {at}",
+                    "Number the classes from 0, or give the model more outputs")
+        )  # fmt: skip
+
+
+def due(frequency: Any, epoch: int) -> bool:
+    """Whether there is validation after `epoch`, counted from 1."""
+    if isinstance(frequency, Collection):
+        return epoch in frequency
+    fix = "Pass validation_freq=1"
+    return epoch % whole("fit", "validation_freq", frequency, least=1, fix=fix) == 0
+
+
+def dtype_of(model: Module) -> np.dtype:
+    """The dtype of the model's floating parameters; float32 before it has some."""
+    kinds = (tensor.dtype for tensor in model.state_dict().values())
+    return next((kind for kind in kinds if is_floating(kind)), float32)
+
+
+def answer(logs: Logs, return_dict: bool) -> Any:
+    """The numbers as Keras gives them back."""
+    if return_dict:
+        return logs
+    values = list(logs.values())
+    return values if len(values) > 1 else values[0]

@@ -1,0 +1,229 @@
+"""Losses as `compile` takes them: by name with Keras' meaning, from `nn`, or your own function.
+
+May import: base, core, ops, nn. To add a name: a row in `NAMES`; its function takes
+(prediction, target) and gives the losses one by one, or has `reduction=` as those of `nn` do.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pierian.base.errors import ShapeError, lookup, message
+from pierian.core.tensor import Tensor, as_tensor
+from pierian.nn import losses as nn
+from pierian.nn.module import Module
+from pierian.ops.composite import Probabilities, clip
+from pierian.ops.elementwise import log
+from pierian.ops.movement import moveaxis, reshape
+from pierian.ops.operands import cast
+from pierian.ops.reduction import mean
+from pierian.ops.reduction import sum as sum_
+
+LEAST = 1e-7  # Keras' epsilon: how far probabilities are kept from 0 and 1
+
+
+def binary_crossentropy(pred: Tensor, y: Tensor) -> Tensor:
+    """-(y·log p + (1-y)·log(1-p)) of probabilities; from the logits when a sigmoid made them.
+
+    Shapes:  pred (b, ...), y same -> same.
+    Dtypes:  pred floating, y any real.
+    Raises:  ShapeError when shapes differ; ValueError for predictions outside [0, 1].
+    """
+    if isinstance(pred, Probabilities) and pred.kind == "sigmoid":
+        return nn.binary_cross_entropy_with_logits(pred.logits, y, reduction="none")
+    fix = "End the model in a sigmoid, or use loss=nn.BCEWithLogitsLoss() for logits"
+    nn.in_unit_interval("binary_crossentropy", "predictions", pred, fix)
+    return nn.binary_cross_entropy(clip(pred, LEAST, 1 - LEAST), y, reduction="none")
+
+
+def categorical_crossentropy(pred: Tensor, y: Tensor) -> Tensor:
+    """-Σ y·log p over the last axis, for one-hot rows y; from the logits when softmax made p.
+
+    Shapes:  pred (b, ..., classes), y same -> (b, ...).
+    Dtypes:  pred floating, y any real.
+    Raises:  ShapeError when shapes differ; ValueError for predictions outside [0, 1].
+    """
+    name = "categorical_crossentropy"
+    if y.shape != pred.shape:
+        raise ShapeError(
+            message(name, "y must hold one row of classes per example", pred.shape, y.shape,
+                    'Use "sparse_categorical_crossentropy" for class numbers'
+                    if y.shape == pred.shape[:-1] else "Give y the shape of the model's output")
+        )  # fmt: skip
+    if (logits := _logits(name, pred)) is not None:
+        y = moveaxis(cast(y, pred.dtype), -1, 1)
+        return nn.cross_entropy(moveaxis(logits, -1, 1), y, reduction="none")
+    return -sum_(cast(y, pred.dtype) * _log_normed(pred), -1)
+
+
+def sparse_categorical_crossentropy(pred: Tensor, y: Tensor) -> Tensor:
+    """-log p of the class numbers y; from the logits when softmax made p.
+
+    Shapes:  pred (b, ..., classes), y (b, ...) -> (b, ...).
+    Dtypes:  pred floating, y integer.
+    Raises:  ShapeError when shapes do not fit; DtypeError unless y is integer; ValueError for
+             predictions outside [0, 1] or class numbers out of range.
+    """
+    name = "sparse_categorical_crossentropy"
+    if y.shape != pred.shape[:-1]:
+        fix = f"Write y.reshape({', '.join(map(str, pred.shape[:-1]))})"
+        if y.shape == pred.shape:
+            fix = 'Use "categorical_crossentropy" for one-hot rows'
+        raise ShapeError(
+            message(name, "y must be one class number per example", pred.shape[:-1], y.shape, fix)
+        )
+    if (logits := _logits(name, pred)) is not None:
+        return nn.cross_entropy(moveaxis(logits, -1, 1), y, reduction="none")
+    return nn.nll_loss(moveaxis(_log_normed(pred), -1, 1), y, reduction="none")
+
+
+def kl_divergence(pred: Tensor, y: Tensor) -> Tensor:
+    """Σ y·log(y / p) over the last axis, both kept at 1e-7 or more. Shapes: (b, c) twice -> (b,).
+
+    Raises:  ShapeError when shapes differ; ValueError for predictions outside [0, 1].
+    """
+    p, t = nn.alike("kl_divergence", pred, y)
+    _check_probabilities("kl_divergence", p)
+    p, t = clip(p, LEAST, 1), clip(t, LEAST, 1)
+    return sum_(t * (log(t) - log(p)), -1)
+
+
+def _logits(name: str, pred: Tensor) -> Tensor | None:
+    """What softmax made `pred` from; None, after a check, when it was not softmax."""
+    if isinstance(pred, Probabilities) and pred.kind == "softmax":
+        return pred.logits
+    _check_probabilities(name, pred)
+    return None
+
+
+def _check_probabilities(name: str, pred: Tensor) -> None:
+    fix = 'End the model in a softmax, or use loss="cross_entropy" for logits'
+    nn.in_unit_interval(name, "predictions", pred, fix)
+
+
+def _log_normed(pred: Tensor) -> Tensor:
+    return log(clip(pred / sum_(pred, -1, keepdims=True), LEAST, 1 - LEAST))
+
+
+NAMES: dict[str, Callable[..., Tensor]] = {
+    "mse": nn.mse_loss,
+    "mean_squared_error": nn.mse_loss,
+    "mae": nn.l1_loss,
+    "mean_absolute_error": nn.l1_loss,
+    "huber": nn.huber_loss,
+    "cross_entropy": nn.cross_entropy,
+    "binary_crossentropy": binary_crossentropy,
+    "categorical_crossentropy": categorical_crossentropy,
+    "sparse_categorical_crossentropy": sparse_categorical_crossentropy,
+    "kl_divergence": kl_divergence,
+}
+OF_LABELS = (nn.cross_entropy, nn.nll_loss, sparse_categorical_crossentropy)
+OF_CLASSES = (
+    *OF_LABELS,
+    categorical_crossentropy,
+    binary_crossentropy,
+    nn.binary_cross_entropy,
+    nn.binary_cross_entropy_with_logits,
+)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss that can be weighted: calling it gives the mean over a batch.
+
+    name    how errors call it.
+    fn      the function or module itself.
+    ours    whether it takes (prediction, target), as names and all of `nn` do; a function of
+            the user's takes (y_true, y_pred), as in Keras.
+    splits  whether it takes `reduction="none"`.
+    """
+
+    name: str
+    fn: Callable[..., Any]
+    ours: bool
+    splits: bool
+
+    def __call__(self, y: Tensor, pred: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The loss of a batch; with weights, Σ w·l / b, as Keras divides.
+
+        Shapes:  y, pred (b, ...), weight (b,) or more leading axes of the losses -> ().
+        Raises:  ShapeError when a weight meets a loss that is not one per example.
+        """
+        options = {"reduction": "none"} if self.splits and weight is not None else {}
+        first, second = (pred, y) if self.ours else (y, pred)
+        losses = as_tensor(self.fn(first, second, **options))
+        if weight is None:
+            return mean(losses) if losses.ndim else losses
+        if not losses.ndim or losses.shape[: weight.ndim] != weight.shape:
+            raise ShapeError(
+                message(f"loss {self.name}", "weights need a loss per example",
+                        f"losses of shape ({', '.join(map(str, weight.shape))}, ...)",
+                        losses.shape, "Return one loss per example, or leave the weights out")
+            )  # fmt: skip
+        collapse = sum_ if getattr(self.fn, "reduction", "mean") == "sum" else mean
+        each = reshape(losses, *weight.shape, -1)
+        return collapse(collapse(each, -1) * cast(weight, losses.dtype))
+
+    @property
+    def function(self) -> Any:
+        """The function that is computed, also of a module of `nn`."""
+        return getattr(type(self.fn), "function", self.fn)
+
+    @property
+    def threshold(self) -> float:
+        """Where yes begins in the predictions of a binary model."""
+        return 0.0 if self.function is nn.binary_cross_entropy_with_logits else 0.5
+
+    @property
+    def of_classes(self) -> bool:
+        """Whether it is about classes, rather than numbers."""
+        return self.function in OF_CLASSES
+
+    def classes(self, output: tuple[int, ...]) -> int | None:
+        """How many classes output of that shape tells apart; None unless targets are labels."""
+        if self.function not in OF_LABELS or len(output) < 2:
+            return None
+        return output[-1 if self.function is sparse_categorical_crossentropy else 1]
+
+    def wrong(self, labels: np.ndarray, classes: int) -> np.ndarray:
+        """Which of `labels` are no class numbers."""
+        ignored = labels == getattr(self.fn, "ignore_index", -100)
+        return ((labels < 0) | (labels >= classes)) & ~ignored
+
+
+def get(loss: Any) -> Loss:
+    """The loss that a name, a module, a loss class of `nn` or a function stands for.
+
+    Raises:  ValueError listing the known names; TypeError for what is no loss.
+    """
+    if isinstance(loss, str):
+        name = lookup("compile", "loss", loss.lower(), NAMES)
+        return _loss(name, NAMES[name], ours=True)
+    if isinstance(loss, type) and issubclass(loss, Module):
+        loss = loss()
+    if isinstance(loss, Module):
+        return _loss(type(loss).__name__, loss, ours=True)
+    if callable(loss):
+        name = getattr(loss, "__name__", type(loss).__name__)
+        return _loss(name, loss, ours=not is_foreign(loss))
+    raise TypeError(
+        message("compile", "loss must be a name, a module or a function",
+                'loss="mse", nn.MSELoss() or fn(y_true, y_pred)', type(loss).__name__,
+                "Pass one of these")
+    )  # fmt: skip
+
+
+def is_foreign(fn: Any) -> bool:
+    """Whether `fn` is a function from outside of Pierian, which takes (y_true, y_pred)."""
+    return callable(fn) and not (getattr(fn, "__module__", None) or "").startswith("pierian.")
+
+
+def _loss(name: str, fn: Callable[..., Any], ours: bool) -> Loss:
+    called = fn.forward if isinstance(fn, Module) else fn
+    splits = ours and "reduction" in inspect.signature(called).parameters
+    return Loss(name, fn, ours, splits)

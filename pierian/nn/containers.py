@@ -151,7 +151,7 @@ class Sequential(Listed):
         first = next(self.children(), None)
         if first is not None and first.input_shape is not None:
             self.input_shape = first.input_shape
-            if self._inputs is None or not self.built:
+            if not self.built:
                 self.build(self.input_shape)
 
 

@@ -175,19 +175,25 @@ class Module:
 
     def _adopt(self, name: str, child: Module) -> None:
         """Tell `child` its place, unless it has one already."""
+        if child is self or child in self._above():
+            raise ValueError(
+                message(f"{self.where()}.{name}", "a module cannot be a part of itself",
+                        "a module that this one is no part of", child.where(),
+                        "Keep a weakref.ref to it instead")
+            )  # fmt: skip
         if child._place() is None:
             child.__dict__["_parent"] = weakref.ref(self)
             child.__dict__["_name"] = name
 
     def _refuse_orphans(self, name: str, value: Any) -> None:
-        for item in value.values() if isinstance(value, dict) else value:
-            if isinstance(item, Module) and item._place() is None:
-                raise TypeError(
-                    message(f"{self.where()}.{name}", "modules in a plain collection are not "
-                            "part of the model: nothing would train them",
-                            "nn.ModuleList or nn.ModuleDict", f"a {type(value).__name__}",
-                            "Write nn.ModuleList(...) around it")
-                )  # fmt: skip
+        first = next(iter(value.values() if isinstance(value, dict) else value), None)
+        if isinstance(first, Module) and first._place() is None:
+            raise TypeError(
+                message(f"{self.where()}.{name}", "modules in a plain collection are not "
+                        "part of the model: nothing would train them",
+                        "nn.ModuleList or nn.ModuleDict", f"a {type(value).__name__}",
+                        "Write nn.ModuleList(...) around it")
+            )  # fmt: skip
 
     def _place(self) -> tuple[Module, str] | None:
         """The module that this one is part of and its name there."""
@@ -196,13 +202,15 @@ class Module:
             return None
         return parent, self._name
 
+    def _above(self) -> list[Module]:
+        """The modules that this one is part of, nearest first."""
+        place = self._place()
+        return [] if place is None else [place[0], *place[0]._above()]
+
     def where(self) -> str:
         """Class and path, as errors name it: 'Linear("layers.0")'."""
-        names, place = [], self._place()
-        while place is not None:
-            names.append(place[1])
-            place = place[0]._place()
-        path = ".".join(reversed(names))
+        parts = [self, *self._above()][-2::-1]
+        path = ".".join(part._name for part in parts)
         return f'{type(self).__name__}("{path}")' if path else type(self).__name__
 
     def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:

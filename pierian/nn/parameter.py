@@ -50,3 +50,6 @@ class Buffer(Tensor):
 
     def _copy(self, value: Any) -> Tensor:
         return type(self)(value, self.persistent)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.numpy(), self.persistent)

@@ -124,7 +124,7 @@ class Counter:
 def summarize(model: Any, input_shape: Any = None) -> Summary:
     """The table of `model`; see `Module.summary`."""
     counter = None
-    if input_shape is not None or model._inputs is not None:
+    if any(known is not None for known in (input_shape, model._inputs, model.input_shape)):
         counter = Counter()
         run_once(model, input_shape, counter)
     rows: list[Row] = []
@@ -154,6 +154,7 @@ def _total(numbers: list[int | None]) -> int | None:
 
 def run_once(model: Any, input_shape: Any = None, counter: Counter | None = None) -> None:
     """Call `model` on a zero example (or a sample), changing nothing but what is not yet built."""
+    known = model.input_shape if model._inputs is None else model._inputs
     modules = list(model.modules())
     with contextlib.ExitStack() as after, no_grad():
         for module in modules:
@@ -164,15 +165,17 @@ def run_once(model: Any, input_shape: Any = None, counter: Counter | None = None
         after.callback(setattr, mode, "tracer", mode.tracer)
         mode.tracer = counter
         model.eval()
-        model(*_examples(model, model._inputs if input_shape is None else input_shape))
+        model(*_examples(model, known if input_shape is None else input_shape))
 
 
 def _examples(model: Any, spec: Any) -> Iterator[Any]:
     """The inputs of one example that `spec` describes: a shape, a sample, or several of them."""
     if isinstance(spec, Tensor | np.ndarray):
         yield spec[:1]
-    elif isinstance(spec, Spec):
+    elif isinstance(spec, Spec) and not is_floating(spec.dtype):
         yield Tensor(np.zeros((1, *spec.shape), spec.dtype))
+    elif isinstance(spec, Spec):
+        yield from _examples(model, spec.shape)
     elif isinstance(spec, int):
         yield from _examples(model, (spec,))
     elif all(isinstance(n, int | None) for n in spec):

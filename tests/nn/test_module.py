@@ -398,6 +398,11 @@ def given(**attributes: Any) -> nn.Module:
     return module
 
 
+def parent_of_itself() -> None:
+    root = given(a=given(b=nn.Linear(1, 1)))
+    root.a.b.up = root.a
+
+
 PARAMETER = (
     "Linear.weight: a parameter can only be replaced by another; expected nn.Parameter or None, "
     "got a {}. Wrap it in nn.Parameter, or write into the one that is there: `with pr.no_grad(): "
@@ -430,6 +435,11 @@ COMPLAINTS: dict[str, tuple[type[Exception], Callable[[], Any], str]] = {
     "buffer of another shape": (
         pr.ShapeError, lambda: setattr(given(m=nn.Buffer([0.0, 1.0])), "m", pr.zeros(3)),
         "Module.m: a buffer keeps its shape; expected (2,), got (3,). Assign a new nn.Buffer.",
+    ),
+    "itself": (
+        ValueError, lambda: parent_of_itself(),
+        'Linear("a.b").up: a module cannot be a part of itself; expected a module that this one is '
+        'no part of, got Module("a"). Keep a weakref.ref to it instead.',
     ),
     "name with a dot": (
         ValueError, lambda: nn.Module().add_module("a.b", nn.ReLU()),

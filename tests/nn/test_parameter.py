@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import numpy as np
 
@@ -30,6 +31,8 @@ def test_buffer_is_not_trained_and_copies_with_its_flag() -> None:
     twin = copy.deepcopy(buffer)
     assert (type(twin), twin.persistent, twin.tolist()) == (nn.Buffer, False, [1.0, 1.0])
     assert not np.shares_memory(twin.numpy(), buffer.numpy())
+    again = pickle.loads(pickle.dumps(buffer))
+    assert (type(again), again.persistent, again.tolist()) == (nn.Buffer, False, [1.0, 1.0])
 
 
 def test_results_of_operations_are_plain_tensors() -> None:

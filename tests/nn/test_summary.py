@@ -53,6 +53,15 @@ def test_summary_is_open_before_the_input_is_known_and_remembers_it_afterwards()
     assert str(net.summary()) == TEXT
 
 
+def test_summary_knows_a_declared_shape_and_follows_the_dtype() -> None:
+    net = nn.Sequential(nn.Flatten(input_shape=(28, 28)), nn.Linear(784, 2))
+    assert net.summary().flops == 2 * 784 * 2
+    assert net.double().summary().size == 8 * 1570
+    ids = nn.Identity()
+    ids(pr.zeros(3, 2, dtype="int64"))
+    assert ids.summary().rows[0].outputs == ((2,),)
+
+
 def test_summary_changes_nothing() -> None:
     net = model().build((28, 28)).train()
     net[2].eval()

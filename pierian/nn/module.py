@@ -543,9 +543,13 @@ class Module:
     def extra_repr(self) -> str:
         """What `repr` says in the brackets: the plain arguments that are not defaults."""
         bound = bind_arguments(self)
+        plain = {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in bound.arguments.items()
+        }
         shown = [
             f"{name}={value!r}"
-            for name, value in bound.arguments.items()
+            for name, value in plain.items()
             if isinstance(value, bool | int | float | str | None)
             and value != bound.signature.parameters[name].default
         ]

@@ -70,4 +70,5 @@ def test_unknown_name_is_refused_with_a_guess() -> None:
 def test_repr_shows_what_differs_from_the_default() -> None:
     assert repr(nn.LeakyReLU(0.2)) == "LeakyReLU(negative_slope=0.2)"
     assert repr(nn.LeakyReLU()) == "LeakyReLU()"
+    assert repr(nn.LeakyReLU(np.float32(0.5))) == "LeakyReLU(negative_slope=0.5)"
     assert repr(nn.ReLU(inplace=True)) == "ReLU(inplace=True)"

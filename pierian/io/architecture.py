@@ -155,7 +155,7 @@ class Builder:
                 self.shared.append((path, name, child[SHARED]))
             elif below not in self.made and isinstance(own, Module) and self.alike(own, child):
                 self.finish(own, child, below)
-            elif own is not self.made.get(below):
+            elif below not in self.made or own is not self.made[below]:
                 setattr(module, name, parts[name])
         module.training = bool(node["training"])
 

@@ -51,12 +51,12 @@ def save(model: Module, path: Any) -> None:
       (1): Dropout(p=0.1)
     )
     """
-    where = _where("save", path)
     if not isinstance(model, Module):
         raise TypeError(
-            message(where, "only models can be saved", "an nn.Module", f"a {type(model).__name__}",
+            message("save", "only models can be saved", "an nn.Module", f"a {type(model).__name__}",
                     "Pass the model first, then the path")
         )  # fmt: skip
+    where = _where("save", path)
     record = describe(model, where)
     arrays = {
         name: tensor.numpy() for name, tensor in owners(model).items() if name not in record["tied"]
@@ -155,7 +155,7 @@ def _check(record: dict[str, Any], arrays: dict[str, np.ndarray], where: str) ->
         again = rebuild(json.loads(json.dumps(record)), stand_ins, "made anew")
         fault = difference(record, describe(again, where))
     except Exception as error:
-        fault = str(error)
+        fault = str(error).removesuffix(" Nothing was loaded.")
     if fault:
         must = "a model made anew from the same arguments must be like this one"
         fix = "Make all of it in __init__, or keep the weights alone with pr.io.save_weights"

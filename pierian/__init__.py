@@ -1,5 +1,6 @@
 """Pierian: tensors, gradients, layers, training. `import pierian as pr`."""
 
+from pierian import data, io, metrics, nn, optim, train
 from pierian.base.dtypes import (
     bool_,
     complex64,
@@ -39,8 +40,9 @@ from pierian.core.function import Function, custom_vjp
 from pierian.core.tape import GradientTape
 from pierian.core.tensor import Tensor
 from pierian.core.transform import grad, hessian, jacobian, jvp, value_and_grad, vjp
-from pierian.io import load
-from pierian.nn import register
+from pierian.io import load, load_weights, save, save_weights
+from pierian.nn.parameter import Buffer, Parameter
+from pierian.nn.registry import register
 from pierian.ops import methods as _methods  # noqa: F401 (puts the methods on Tensor)
 from pierian.ops.composite import (
     allclose,
@@ -204,6 +206,7 @@ float, double, half = float32, float64, float16
 cat, clamp, view = concat, clip, reshape
 
 __all__ = [
+    "Buffer",
     "CheckpointError",
     "CompileError",
     "DataError",
@@ -212,6 +215,7 @@ __all__ = [
     "Generator",
     "GradError",
     "GradientTape",
+    "Parameter",
     "PierianError",
     "ShapeError",
     "Tensor",
@@ -257,6 +261,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "custom_vjp",
+    "data",
     "diag",
     "diagonal",
     "div",
@@ -297,6 +302,7 @@ __all__ = [
     "int32",
     "int64",
     "int8",
+    "io",
     "is_grad_enabled",
     "isfinite",
     "isinf",
@@ -309,6 +315,7 @@ __all__ = [
     "linear",
     "linspace",
     "load",
+    "load_weights",
     "log",
     "log10",
     "log1p",
@@ -330,12 +337,14 @@ __all__ = [
     "max",
     "maximum",
     "mean",
+    "metrics",
     "min",
     "minimum",
     "moveaxis",
     "mul",
     "ne",
     "neg",
+    "nn",
     "no_grad",
     "nonzero",
     "norm",
@@ -343,6 +352,7 @@ __all__ = [
     "one_hot",
     "ones",
     "ones_like",
+    "optim",
     "outer",
     "pad",
     "permute",
@@ -364,6 +374,8 @@ __all__ = [
     "roll",
     "round",
     "rsqrt",
+    "save",
+    "save_weights",
     "scatter_add",
     "set_grad_enabled",
     "short",
@@ -393,6 +405,7 @@ __all__ = [
     "tensordot",
     "tile",
     "topk",
+    "train",
     "transpose",
     "tril",
     "triu",

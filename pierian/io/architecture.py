@@ -39,22 +39,20 @@ def describe(model: Module, where: str) -> dict[str, Any]:
     Raises:  CheckpointError for a class that is not registered or an argument JSON cannot hold.
     """
     first: dict[int, str] = {}
-    tied = {}
+    tied, frozen = {}, []
     for name, tensor in owners(model).items():
         known = first.setdefault(id(tensor), name)
         if known != name:
             tied[name] = known
+        elif isinstance(tensor, Parameter) and not tensor.requires_grad:
+            frozen.append(name)
     given = model._inputs
     return {
         "architecture": _describe(model, "", {}, where),
         "inputs": given and [{"shape": list(s.shape), "dtype": str(s.dtype)} for s in given],
         "built": model.built,
         "tied": tied,
-        "frozen": sorted(
-            name
-            for name, tensor in owners(model).items()
-            if isinstance(tensor, Parameter) and not tensor.requires_grad
-        ),
+        "frozen": frozen,
     }
 
 

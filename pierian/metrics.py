@@ -7,6 +7,7 @@ gives a number per example or element, and a row in `NAMES`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -190,7 +191,7 @@ class R2(Metric):
 
     def update(self, pred: Any, target: Any, weight: Any = None) -> None:
         pair = self._alike(to_array(pred), to_array(target))
-        p, t = (x.reshape(len(x), -1).astype(np.float64) for x in pair)
+        p, t = (x.reshape(len(x), math.prod(x.shape[1:])).astype(np.float64) for x in pair)
         w = self._weights(weight, t.shape[:1])[:, None]
         if added := float(w.sum()):
             mean = (w * t).sum(0) / added

@@ -74,6 +74,7 @@ DOORS = (
     Door("nn/module.py", "Module.test_on_batch", "pierian.train"),
     Door("nn/module.py", "Module.predict_on_batch", "pierian.train"),
     Door("nn/module.py", "Module.save", "pierian.io"),
+    Door("train/callback.py", "History.plot", "pierian.viz"),
 )
 
 

@@ -98,6 +98,12 @@ class History(Callback):
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
 
+    def plot(self, path: Any = None) -> Any:
+        """The learning curves, as a figure or into a file; see `viz.plot_history`."""
+        from pierian import viz
+
+        return viz.plot_history(self, path)
+
     def __repr__(self) -> str:
         last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.history.items())
         return f"History({len(self.epoch)} epochs{', last: ' if last else ''}{last})"

@@ -27,6 +27,7 @@ from pierian.optim.group import TAGS, Group, check_setting
 Pairs = Iterable[tuple[str, Tensor]] | Mapping[str, Tensor]
 Params = Iterable[Tensor] | Pairs | Iterable[Mapping[str, Any]]
 State = dict[str, Tensor]
+PIECE = 1 << 16  # elements: 256 KiB of float32, so that an update stays in the L2 and L3 caches
 
 
 def _renamed(settings: Mapping[str, Any], leave_out: Iterable[str] = ()) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pierian.base import trees
 from pierian.base.dtypes import float64, is_floating
 from pierian.base.errors import CheckpointError, DtypeError, GradError, lookup, message
 from pierian.core.autodiff import enable_grad, no_grad
-from pierian.core.tensor import Tensor, as_tensor, assign, bind, make
+from pierian.core.tensor import Tensor, as_tensor, assign, bind, make, mode
 from pierian.ops.operands import cast
 from pierian.optim.group import TAGS, Group, check_setting
 
@@ -311,12 +311,11 @@ def _pieces(tensors: State) -> Iterator[State]:
     """The tensors of one parameter, cut alike into pieces that stay in the cache.
 
     An update is some ten passes over memory; on pieces all but the first run at the cache's speed.
-    Symbols, small tensors and odd memory layouts are left whole.
+    Small tensors and odd memory layouts are left whole, and so is everything in a trace.
     """
     arrays = {name: t.value for name, t in tensors.items() if t.ndim}
     n = tensors["p"].numel()
-    plain = all(type(a) is np.ndarray and a.flags.c_contiguous for a in arrays.values())
-    if n <= PIECE or not plain:
+    if n <= PIECE or mode.tracer or not all(a.flags.c_contiguous for a in arrays.values()):
         yield dict(tensors)
         return
     flat = {name: array.reshape(-1) for name, array in arrays.items()}

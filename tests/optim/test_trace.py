@@ -145,8 +145,9 @@ def test_step_with_zeroed_gradients_traces() -> None:
 
 def test_adam_stays_a_short_chain() -> None:
     """Twelve operations per parameter: what eager speed and fused kernels rest on."""
-    p = pr.zeros(1000).requires_grad_()
-    p.grad = pr.ones(1000)
+    size = 50_000  # eagerly this would be cut into pieces
+    p = pr.zeros(size).requires_grad_()
+    p.grad = pr.ones(size)
     optimizer = optim.Adam([p])
 
     def step() -> tuple[Tensor, ...]:
@@ -154,5 +155,5 @@ def test_adam_stays_a_short_chain() -> None:
         return ()
 
     equations = trace(step).graph.equations
-    wide = [equation.primitive for equation in equations if equation.output.shape == (1000,)]
+    wide = [equation.primitive for equation in equations if equation.output.shape == (size,)]
     assert len(wide) == 12, wide

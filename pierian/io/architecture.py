@@ -21,9 +21,11 @@ from pierian.core.autodiff import no_grad
 from pierian.core.primitive import Spec
 from pierian.core.tensor import Tensor, assign, make
 from pierian.io.file import failure
+from pierian.io.tensors import AGAIN
 from pierian.nn import Module, Parameter, registered
 from pierian.ops import random
 
+FIELDS = {"class": str, "config": dict, "training": bool, "children": dict}  # of a module
 SHARED = "shared"  # marks a part that stands elsewhere already, and says where
 
 
@@ -83,6 +85,8 @@ def rebuild(record: Mapping[str, Any], arrays: dict[str, np.ndarray], where: str
              record that was not made by `describe` leads to.
     """
     tied = record["tied"]
+    if both := arrays.keys() & tied:
+        raise ValueError(f"{both} are tensors and tied to others")
     state = arrays | {name: arrays[first] for name, first in tied.items()}
     with _undrawn():
         model = Builder(where).build(record["architecture"])
@@ -116,6 +120,7 @@ class Builder:
 
     def build(self, node: Mapping[str, Any]) -> Module:
         """The model that `node` describes."""
+        check(node, "", self.where)
         model = self.new(node, "")
         for parent, name, first in self.shared:
             setattr(self.made[parent], name, self.made[first])
@@ -155,7 +160,7 @@ class Builder:
                 self.finish(own, child, below)
             elif below not in self.made or own is not self.made[below]:
                 setattr(module, name, parts[name])
-        module.training = bool(node["training"])
+        module.training = node["training"]
 
     def alike(self, own: Module, node: Mapping[str, Any]) -> bool:
         """Whether `own`, which a constructor made, stands nowhere else and is what `node` says."""
@@ -183,6 +188,16 @@ class Parts(Mapping[str, Module]):
 
     def __len__(self) -> int:
         return len(self.nodes)
+
+
+def check(node: Any, path: str, where: str) -> None:
+    """Refuse the description of a module in which something is missing or of the wrong kind."""
+    wanted = {SHARED: str} if isinstance(node, dict) and SHARED in node else FIELDS
+    if not isinstance(node, dict) or not all(isinstance(node.get(k), wanted[k]) for k in wanted):
+        must = f"part {path!r} of the model must be described in full"
+        raise failure(where, must, ", ".join(wanted), _brief(node), AGAIN)
+    for name, child in node.get("children", {}).items():
+        check(child, _join(path, name), where)
 
 
 def difference(one: Any, other: Any, path: str = "") -> str:

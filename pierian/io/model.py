@@ -19,7 +19,7 @@ from pierian.base.version import __version__
 from pierian.io import file
 from pierian.io.architecture import describe, difference, owners, rebuild
 from pierian.io.file import failure
-from pierian.io.tensors import pack, unpack
+from pierian.io.tensors import AGAIN, pack, unpack
 from pierian.nn import Module
 from pierian.nn.module import LoadedKeys
 
@@ -91,8 +91,7 @@ def load(path: Any) -> Module:
         raise
     except Exception as error:  # a record that we did not write can lead to anything
         must, got = "the model must be described in full", f"{type(error).__name__}: {error}"
-        fix = "Restore a copy or save it again"
-        raise failure(where, must, "what save writes", got, fix) from error
+        raise failure(where, must, "what save writes", got, AGAIN) from error
 
 
 def save_weights(model: Module, path: Any) -> None:

@@ -95,12 +95,14 @@ def decode(value: Any, children: Mapping[str, Any]) -> Any:
 
 def construct(cls: Any, values: dict[str, Any]) -> Any:
     """`cls` called with arguments by name; those of *args and **kwargs are unpacked."""
-    args: list[Any] = []
-    for name, parameter in list(inspect.signature(cls.__init__).parameters.items())[1:]:
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            args += values.pop(name, ())
-        elif parameter.kind is parameter.VAR_KEYWORD:
-            values |= values.pop(name, {})
-        elif parameter.kind is not parameter.KEYWORD_ONLY and name in values:
-            args.append(values.pop(name))
-    return cls(*args, **values)
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    star = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "")
+    rest = values.pop(star, ())
+    args = []
+    for p in parameters:
+        if p.kind is p.VAR_KEYWORD:
+            values |= values.pop(p.name, {})
+        elif p.kind is p.POSITIONAL_ONLY or (rest and p.kind is p.POSITIONAL_OR_KEYWORD):
+            args.append(values.pop(p.name) if p.default is p.empty else
+                        values.pop(p.name, p.default))  # fmt: skip
+    return cls(*args, *rest, **values)

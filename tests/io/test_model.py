@@ -345,6 +345,26 @@ def test_a_class_may_write_its_own_config(tmp_path: Path) -> None:
     assert pr.load(tmp_path / "m").function is pr.tanh
 
 
+def test_a_class_that_has_got_new_arguments_still_loads(tmp_path: Path) -> None:
+    def define(new: bool) -> Any:
+        class Grown(nn.Module):
+            if new:
+
+                def __init__(self, a: int, more: str = "x", b: bool = True) -> None:
+                    self.got = (a, more, b)
+
+            else:
+
+                def __init__(self, a: int, b: bool = True) -> None:
+                    self.got = (a, b)
+
+        return pr.register(Grown)
+
+    define(new=False)(3, False).save(tmp_path / "m")
+    define(new=True)
+    assert pr.load(tmp_path / "m").got == (3, "x", False)
+
+
 # What cannot be saved
 
 

@@ -60,15 +60,17 @@ class Metric:
         return self.total / self.count if self.count else float("nan")
 
     def _weights(self, weight: Any, shape: tuple[int, ...]) -> np.ndarray:
-        given = np.ones(shape[:1]) if weight is None else to_array(weight).astype(np.float64)
-        if given.shape != shape:
-            if given.size != shape[0]:
-                raise ShapeError(
-                    message(self.name, "weight must have a number per example", shape[:1],
-                            given.shape, "Pass sample weights of shape (b,)")
-                )  # fmt: skip
-            given = given.reshape(shape[:1] + (1,) * (len(shape) - 1))
-        return np.broadcast_to(given, shape)
+        if weight is None:
+            return np.broadcast_to(1.0, shape)
+        given = to_array(weight).astype(np.float64)
+        if given.shape == shape:
+            return given
+        if given.size != shape[0]:
+            raise ShapeError(
+                message(self.name, "weight must have a number per example", shape[:1],
+                        given.shape, "Pass sample weights of shape (b,)")
+            )  # fmt: skip
+        return np.broadcast_to(given.reshape(shape[:1] + (1,) * (len(shape) - 1)), shape)
 
     def _alike(self, pred: np.ndarray, target: np.ndarray) -> Pair:
         """Both in one shape; (b,) may meet (b, 1), and nothing else is broadcast."""
@@ -113,7 +115,8 @@ class Accuracy(Metric):
     """
 
     def __init__(self, threshold: float = 0.5, kind: str = "auto", name: str | None = None) -> None:
-        self.threshold, self.kind = threshold, lookup("Accuracy", "kind", kind, ("auto", "binary"))
+        self.threshold = threshold
+        self.kind = lookup("Accuracy", "kind", kind, ("auto", "binary"))
         super().__init__(name)
 
     def values(self, pred: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -187,19 +190,24 @@ class R2(Metric):
     """
 
     def reset(self) -> None:
-        self.count, self.mean, self.spread, self.error = 0.0, *np.zeros((3, 1))
+        self.count = 0.0
+        self.mean, self.spread, self.error = np.zeros((3, 1))
 
     def update(self, pred: Any, target: Any, weight: Any = None) -> None:
         pair = self._alike(to_array(pred), to_array(target))
-        p, t = (x.reshape(len(x), math.prod(x.shape[1:])).astype(np.float64) for x in pair)
+        columns = math.prod(pair[0].shape[1:])
+        p, t = (x.reshape(len(x), columns).astype(np.float64) for x in pair)
         w = self._weights(weight, t.shape[:1])[:, None]
-        if added := float(w.sum()):
+        added = float(w.sum())
+        if added:
+            count = self.count + added
             mean = (w * t).sum(0) / added
-            shift, count = mean - self.mean, self.count + added
-            between = shift**2 * self.count * added / count
-            self.spread = self.spread + (w * (t - mean) ** 2).sum(0) + between
+            shift = mean - self.mean
+            inside = (w * (t - mean) ** 2).sum(0)
+            self.spread = self.spread + inside + shift**2 * self.count * added / count
             self.error = self.error + (w * (t - p) ** 2).sum(0)
-            self.mean, self.count = self.mean + shift * added / count, count
+            self.mean = self.mean + shift * added / count
+            self.count = count
 
     def compute(self) -> float:
         flat = self.spread == 0
@@ -224,14 +232,21 @@ class Mean(Metric):
 
 
 NAMES: dict[str, Callable[..., Metric]] = {
-    **dict.fromkeys(["accuracy", "acc"], Accuracy),
-    **dict.fromkeys(["categorical_accuracy", "sparse_categorical_accuracy"], Accuracy),
-    **dict.fromkeys(["top_k_accuracy", "top5", "top_k_categorical_accuracy"], TopK),
-    "sparse_top_k_categorical_accuracy": TopK,
+    "accuracy": Accuracy,
+    "acc": Accuracy,
     "binary_accuracy": partial(Accuracy, kind="binary"),
-    **dict.fromkeys(["mae", "mean_absolute_error"], MAE),
-    **dict.fromkeys(["mse", "mean_squared_error"], MSE),
-    **dict.fromkeys(["r2", "r2_score"], R2),
+    "categorical_accuracy": Accuracy,
+    "sparse_categorical_accuracy": Accuracy,
+    "top_k_accuracy": TopK,
+    "top5": TopK,
+    "top_k_categorical_accuracy": TopK,
+    "sparse_top_k_categorical_accuracy": TopK,
+    "mae": MAE,
+    "mean_absolute_error": MAE,
+    "mse": MSE,
+    "mean_squared_error": MSE,
+    "r2": R2,
+    "r2_score": R2,
 }
 
 

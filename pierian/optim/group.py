@@ -77,8 +77,10 @@ def check_setting(where: str, name: str, value: Any) -> None:
     """Refuse numbers outside of the range of the setting `name`; tensors are not looked at."""
     if name in RANGES:
         expected, count, holds = RANGES[name]
-        good = [isinstance(x, Tensor) or (isinstance(x, Real) and holds(float(x)))
-                for x in trees.leaves(value)]  # fmt: skip
+        good = [
+            isinstance(x, Tensor) or (isinstance(x, Real) and holds(float(x)))
+            for x in trees.leaves(value)
+        ]
         if good != [True] * count:
             raise ValueError(
                 message(where, f"{name} must be in its range", expected, value, f"Change {name}")

@@ -194,7 +194,8 @@ class Optimizer:
             active = [(p, p.grad) for p in group["params"] if p.grad is not None]
             self._begin(group, [p for p, _ in active])
             for p, g in active:
-                together.setdefault(self.state[p]["step"], []).append((p, g))
+                count = self.state[p]["step"]
+                together.setdefault(count, []).append((p, g))
             for count, members in together.items():
                 self._step(group, assign(count, count + 1.0), members)
         return loss
@@ -236,9 +237,9 @@ class Optimizer:
         count = make(np.zeros((), float64)) if count is None else count
         for p in params:
             if p not in self.state:
-                values = self.slots(group)
-                slots = {name: make(np.full(p.shape, x, p.dtype)) for name, x in values.items()}
-                self.state[p] = {"step": count, **slots}
+                self.state[p] = {"step": count}
+                for name, value in self.slots(group).items():
+                    self.state[p][name] = make(np.full(p.shape, value, p.dtype))
 
     def state_dict(self) -> dict[str, Any]:
         """State and settings in PyTorch's structure; its tensors share memory with the state.
@@ -277,8 +278,9 @@ class Optimizer:
                     self._begin(group, [p], counts.setdefault(step, make(np.array(step))))
                 first = {"step": 0.0, **self.slots(group)}
                 for name, tensor in self.state.get(p, {}).items():
-                    value = np.broadcast_to(slots[name] if slots else first[name], tensor.shape)
-                    assign(tensor, as_tensor(value, tensor.dtype))
+                    value = slots[name] if slots else first[name]
+                    whole = np.broadcast_to(value, tensor.shape)
+                    assign(tensor, as_tensor(whole, tensor.dtype))
 
     def _misfits(self, saved: Mapping[str, Any]) -> Iterator[str]:
         sizes = [len(group["params"]) for group in self.param_groups]

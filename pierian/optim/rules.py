@@ -209,8 +209,9 @@ class Adadelta(Optimizer):
     """
 
     def __init__(
-        self, params: Params | None = None, lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6,
-        weight_decay: float = 0.0, *, learning_rate: float | None = None,
+        self, params: Params | None = None, lr: float = 1.0, rho: float = 0.9,
+        eps: float = 1e-6, weight_decay: float = 0.0,
+        *, learning_rate: float | None = None,
     ) -> None:  # fmt: skip
         super().__init__(params, locals())
 
@@ -352,6 +353,7 @@ def get(
         return optimizer
     if callable(optimizer):
         return optimizer(params, **overrides)
-    name = optimizer.lower() if isinstance(optimizer, str) else optimizer
-    rule, settings = NAMES[lookup("optimizer", "optimizer", name, NAMES)]
+    given = optimizer.lower() if isinstance(optimizer, str) else optimizer
+    name = lookup("optimizer", "optimizer", given, NAMES)
+    rule, settings = NAMES[name]
     return rule(params, **{**settings, **overrides})

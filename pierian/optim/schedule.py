@@ -33,7 +33,8 @@ class Schedule:
         self.optimizer = optimizer
         now = [float(group["lr"]) for group in optimizer.param_groups]
         self.base_lrs = now if base_lrs is None else base_lrs
-        self._check("number of rates", len(self.base_lrs), len(self.base_lrs) == len(now), len(now))
+        found = len(self.base_lrs)
+        self._check("number of rates", found, found == len(now), len(now))
         self.steps = 0
         self._write()
 

@@ -15,7 +15,7 @@ from pierian.core.tensor import Tensor, as_tensor, bind
 from pierian.ops import elementwise as ew
 from pierian.ops.indexing import take_along_axis
 from pierian.ops.operands import pair, real
-from pierian.ops.reduction import finite_max, logsumexp
+from pierian.ops.reduction import finite_max
 from pierian.ops.reduction import sum as sum_
 
 
@@ -60,7 +60,9 @@ def log_softmax(x: Any, axis: int = -1) -> Tensor:
     x = real("log_softmax", x)
     if not x.numel():
         return x
-    return x - logsumexp(x, normalize_axis("log_softmax", axis, x.ndim), keepdims=True)
+    axes = (normalize_axis("log_softmax", axis, x.ndim),) if x.ndim else ()
+    x = x - finite_max(x, axes)  # first: x - logsumexp(x) would round at the size of x
+    return x - bind("log", sum_(bind("exp", x), axes, keepdims=True))
 
 
 def sigmoid(x: Any) -> Tensor:
@@ -173,7 +175,11 @@ def _band(x: Tensor, diagonal: int, lower: bool) -> Tensor:
     columns = bind("arange", start=0, step=1, size=x.shape[-1], dtype=int64)
     offset = columns - bind("reshape", rows, shape=(x.shape[-2], 1))
     inside = offset <= diagonal if lower else offset >= diagonal
-    return ew.where(inside, x, 0 if x.dtype != bool_ else False)
+    return _or_zero(inside, x)
+
+
+def _or_zero(condition: Tensor, x: Tensor) -> Tensor:
+    return ew.where(condition, x, False if x.dtype == bool_ else 0)
 
 
 def tril(x: Any, diagonal: int = 0) -> Tensor:
@@ -212,7 +218,7 @@ def diag(x: Any) -> Tensor:
     n = x.shape[0]
     steps = bind("arange", start=0, step=1, size=n, dtype=int64)
     on = bind("reshape", steps, shape=(n, 1)) == steps
-    return ew.where(on, bind("reshape", x, shape=(n, 1)), 0)
+    return _or_zero(on, bind("reshape", x, shape=(n, 1)))
 
 
 def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8) -> bool:

@@ -327,6 +327,10 @@ def _relu(x: np.ndarray) -> np.ndarray:
     return np.maximum(x, x.dtype.type(0))
 
 
+def _round(x: np.ndarray) -> np.ndarray:
+    return np.rint(x) if x.dtype.kind == "f" else x.copy()  # np.rint makes integers float64
+
+
 UNARY: dict[str, tuple[Any, str, Any, str]] = {
     "neg": (np.negative, "b", lambda g, _y, _x: -g, "-x"),
     "abs": (np.abs, "bc", lambda g, _y, x: g * sign(x), "|x|; its slope at 0 is taken as 0"),
@@ -383,7 +387,7 @@ UNARY: dict[str, tuple[Any, str, Any, str]] = {
     "floor": (np.floor, "c", _zero, "The largest whole number not above x"),
     "ceil": (np.ceil, "c", _zero, "The smallest whole number not below x"),
     "trunc": (np.trunc, "c", _zero, "x without its fraction"),
-    "round": (np.rint, "c", _zero, "The nearest whole number, halves to the even one"),
+    "round": (_round, "c", _zero, "The nearest whole number, halves to the even one"),
 }  # fmt: skip
 
 

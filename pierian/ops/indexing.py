@@ -27,6 +27,7 @@ from pierian.core.tensor import (
     constant,
     mode,
     stamp,
+    to_array,
 )
 from pierian.ops.movement import broadcast_to, reshape
 from pierian.ops.operands import cast, operand
@@ -120,9 +121,9 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         n = x.value.shape[0]
         if -n <= index < n:
             return _integer(x, index % n)
-    basic, advanced = _parse(x, index if isinstance(index, tuple) else (index,))
+    basic, advanced, together = _parse(x, index)
     x = _basic(x, basic)
-    return _advanced(x, advanced) if advanced else x
+    return _advanced(x, advanced, together) if advanced else x
 
 
 def _integer(x: Tensor, i: int) -> Tensor:
@@ -132,15 +133,16 @@ def _integer(x: Tensor, i: int) -> Tensor:
     return bind("reshape", row, shape=rest)
 
 
-def _parse(x: Tensor, index: tuple[Any, ...]) -> tuple[list[Any], dict[int, Tensor]]:
-    """A basic index (slices, ints, None) per axis, and index tensors by place in its result.
+def _parse(x: Tensor, index: Any) -> tuple[list[Any], dict[int, Tensor], bool]:
+    """A basic index (slices, ints, None) per axis, index tensors by place in its result, and
+    whether these stand together, integers counted as index tensors (NumPy's rule).
 
     A mask counts for as many axes as it has; it becomes the integer indices of its True places.
     """
     items: list[Any] = []
-    for item in index:
+    for item in index if isinstance(index, tuple) else (index,):
         items += _expand_item(item)
-    used = builtins.sum(item is not None and item is not Ellipsis for item in items)
+    used = builtins.sum(item is not Ellipsis and not _is_new_axis(item) for item in items)
     if builtins.sum(item is Ellipsis for item in items) > 1 or used > x.ndim:
         raise ShapeError(
             message("index", "at most one index per axis and one `...`", f"<= {x.ndim} indices",
@@ -148,32 +150,39 @@ def _parse(x: Tensor, index: tuple[Any, ...]) -> tuple[list[Any], dict[int, Tens
         )  # fmt: skip
     if not any(item is Ellipsis for item in items):
         items.append(Ellipsis)
-    at = next(i for i, item in enumerate(items) if item is Ellipsis)
-    items[at : at + 1] = [slice(None)] * (x.ndim - used)
     basic: list[Any] = []
     advanced: dict[int, Tensor] = {}
-    place = axis = 0
+    place = axis = groups = 0
+    inside = False
     for item in items:
+        groups += isinstance(item, (int, Tensor)) and not inside
+        inside = isinstance(item, (int, Tensor))
+        if isinstance(item, _Mask) and item.length not in (None, x.shape[axis]):
+            raise ShapeError(
+                message("index", "a mask must have the shape of what it masks", x.shape[axis],
+                        item.length, "Reduce or broadcast the mask")
+            )  # fmt: skip
         if isinstance(item, Tensor):
             advanced[place] = item
-            if isinstance(item, _Mask) and item.size_of_axis != x.shape[axis]:
-                raise ShapeError(
-                    message("index", "a mask must have the shape of what it masks",
-                            x.shape[axis], item.size_of_axis, "Reduce or broadcast the mask")
-                )  # fmt: skip
-            basic.append(slice(None))
-        else:
-            basic.append(item)
-        axis += item is not None
-        place += not isinstance(item, int)
-    return basic, advanced
+            item = None if _is_new_axis(item) else slice(None)
+        new = [slice(None)] * (x.ndim - used) if item is Ellipsis else [item]
+        basic += new
+        axis += len(new) - (item is None)
+        place += len(new) - isinstance(item, int)
+    return basic, advanced, groups == 1
 
 
 class _Mask(Tensor):
-    """The places along one axis where a mask holds, with the length that axis must have."""
+    """The places along one axis where a mask holds, and the length that axis must have (None:
+    a mask without axes, which makes a new one).
+    """
 
-    __slots__ = ("size_of_axis",)
-    size_of_axis: int
+    __slots__ = ("length",)
+    length: int | None
+
+
+def _is_new_axis(item: Any) -> bool:
+    return item is None or (isinstance(item, _Mask) and item.length is None)
 
 
 def _expand_item(item: Any) -> list[Any]:
@@ -182,32 +191,28 @@ def _expand_item(item: Any) -> list[Any]:
         return [item]
     if isinstance(item, (int, np.integer)) and not isinstance(item, (bool, np.bool_)):
         return [int(item)]
-    if isinstance(item, range):
-        item = list(item)
-    array = as_tensor(item) if not (isinstance(item, (list, tuple)) and not item) else (
-        constant(np.zeros(0, np.int64))
-    )  # fmt: skip
-    if array.dtype == bool_:
-        return _places(array)
-    if not is_integer(array.dtype):
+    if isinstance(item, Tensor):
+        if item.dtype == bool_:
+            return _places(item._concrete("a bool mask as an index"))
+    else:
+        array = to_array(np.zeros(0, np.int64) if isinstance(item, list) and not item else item)
+        if array.dtype == bool_:
+            return _places(array)
+        item = constant(array)
+    if not is_integer(item.dtype):
         raise DtypeError(
             message("index", "an index is an integer, slice, None, `...`, mask or index tensor",
-                    "one of these", f"{type(item).__name__} of dtype {array.dtype}",
-                    "Cast with .long()")
+                    "one of these", f"dtype {item.dtype}", "Cast with .long()")
         )  # fmt: skip
-    if array.ndim == 0 and type(array.value) is not Symbol:
-        return [int(array.value)]
-    return [array]
+    return [item]
 
 
-def _places(mask: Tensor) -> list[Any]:
-    if mask.ndim == 0:
-        return [None, constant(np.zeros(int(bool(mask)), np.int64))]
-    found = mask._concrete("a bool mask as an index").nonzero()
-    places = []
-    for axis, indices in enumerate(found):
-        place = _Mask(indices)
-        place.size_of_axis = mask.shape[axis]
+def _places(mask: np.ndarray) -> list[Any]:
+    """The places where a mask holds, an index tensor per axis."""
+    places: list[Any] = []
+    for axis, indices in enumerate(np.nonzero(mask) if mask.ndim else [np.zeros(int(mask))]):
+        place = _Mask(indices, int64)
+        place.length = mask.shape[axis] if mask.ndim else None
         places.append(place)
     return places
 
@@ -250,16 +255,16 @@ def _basic(x: Tensor, items: list[Any]) -> Tensor:
     return x
 
 
-def _advanced(x: Tensor, indices: dict[int, Tensor]) -> Tensor:
+def _advanced(x: Tensor, indices: dict[int, Tensor], together: bool = True) -> Tensor:
     """Index tensors: their axes to the front, `index`, and the result's axes where NumPy puts
-    them: at the first indexed axis when these are neighbours, else in front.
+    them: at the first indexed axis when these stand together, else in front.
     """
     axes = tuple(indices)
     rest = tuple(i for i in range(x.ndim) if i not in indices)
     front = bind("permute", x, axes=(*axes, *rest)) if axes != tuple(range(len(axes))) else x
     tensors = [make_plain(index) for index in indices.values()]
     out = bind("index", front, *tensors)
-    if axes == tuple(range(axes[0], axes[0] + len(axes))) and axes[0]:
+    if together and axes[0]:
         lead = out.ndim - len(rest)
         order = (*range(lead, lead + axes[0]), *range(lead), *range(lead + axes[0], out.ndim))
         out = bind("permute", out, axes=order)
@@ -294,38 +299,38 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     if mode.tracer is None and not recorded:
         target = x.value
         place = _numpy_index(x, index)
-        wanted = target[place].shape
-        if broadcast("item assignment", value.shape, wanted) != wanted:
-            raise _does_not_fit(value.shape, wanted)
-        target[place] = value.value
+        target[place] = _fitting(value, target[place].shape).value
         stamp(target)
         return
     size = math.prod(x.shape)
     positions = bind("arange", start=0, step=1, size=size, dtype=int64)
     places = getitem(reshape(positions, x.shape), index)
-    if broadcast("item assignment", value.shape, places.shape) != places.shape:
-        raise _does_not_fit(value.shape, places.shape)
-    filled = reshape(broadcast_to(value, places.shape), -1) if places.ndim else reshape(value, 1)
+    filled = reshape(broadcast_to(_fitting(value, places.shape), places.shape), places.numel())
     flat = bind("scatter", reshape(x, size), filled, reshape(places, places.numel()))
     assign(x, reshape(flat, x.shape), "item assignment")
 
 
-def _does_not_fit(shape: Shape, wanted: Shape) -> ShapeError:
-    return ShapeError(
-        message("item assignment", "the value must broadcast to the place", wanted, shape,
-                "Reshape the value")
-    )  # fmt: skip
+def _fitting(value: Tensor, wanted: Shape) -> Tensor:
+    """`value` without leading axes of length 1 that the place has not, as NumPy takes it."""
+    extra = value.ndim - len(wanted)
+    if extra > 0 and math.prod(value.shape[:extra]) == 1:
+        value = reshape(value, value.shape[extra:])
+    if broadcast("item assignment", value.shape, wanted) != wanted:
+        raise ShapeError(
+            message("item assignment", "the value must broadcast to the place", wanted,
+                    value.shape, "Reshape the value")
+        )  # fmt: skip
+    return value
 
 
 def _numpy_index(x: Tensor, index: Any) -> Any:
     """The index for NumPy, after our own checks."""
-    _, advanced = _parse(x, index if isinstance(index, tuple) else (index,))
+    _parse(x, index)
     items = index if isinstance(index, tuple) else (index,)
     plain = tuple(np.asarray(i) if isinstance(i, (Tensor, list)) else i for i in items)
-    if not advanced and all(not isinstance(i, np.ndarray) or i.dtype == bool_ for i in plain):
-        return plain
     return tuple(
-        i.astype(np.int64) if isinstance(i, np.ndarray) and not i.size else i for i in plain
+        i.astype(np.int64) if isinstance(i, np.ndarray) and not i.size and i.dtype != bool_ else i
+        for i in plain
     )
 
 

@@ -403,13 +403,14 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Tensor:
         return reshape(roll(flatten(x), shift, 0), x.shape)
     shifts = shift if isinstance(shift, Sequence) else (shift,)
     axes = axis if isinstance(axis, Sequence) else (axis,)
+    out = x
     for by, a in zip(shifts, axes, strict=True):
         at = normalize_axis("roll", a, x.ndim)
         n = x.shape[at]
         if n and by % n:
             cut = n - by % n
-            x = concat([narrow(x, at, cut, n - cut), narrow(x, at, 0, cut)], at)
-    return x
+            out = concat([narrow(out, at, cut, n - cut), narrow(out, at, 0, cut)], at)
+    return bind("copy", x) if out is x else out
 
 
 def view(x: Any, *shape: Any) -> Tensor:

@@ -262,7 +262,7 @@ def cumprod(x: Any, axis: int = 0) -> Tensor:
         ones = bind("full", shape=lead, value=1, dtype=x.dtype)
         x = x * bind("concat", ones, start, axis=axis)
         step *= 2
-    return x
+    return x if n > 1 else bind("copy", x)
 
 
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -314,8 +314,8 @@ def norm(x: Any, p: float = 2, axis: Axis = None, keepdims: bool = False) -> Ten
     if p == 1:
         return sum(bind("abs", x), axis, keepdims)
     total = sum(x * x if p == 2 else bind("abs", x) ** p, axis, keepdims)
-    positive = total > 0.0
+    zero = total == 0.0  # where a root has no slope
     one = as_tensor(np.ones((), x.dtype))
-    safe = bind("where", positive, total, one)
+    safe = bind("where", zero, one, total)
     root = bind("sqrt", safe) if p == 2 else safe ** (1.0 / p)
-    return bind("where", positive, root, total)
+    return bind("where", zero, total, root)

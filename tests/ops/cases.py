@@ -1,0 +1,1324 @@
+"""The one table of operations: inputs, an oracle, and PyTorch's name, for every function.
+
+A row is `case(...)`: the sweeps of `test_sweeps.py` run each on all its inputs, and
+`test_completeness.py` fails for a primitive, function or method without a row. To add an
+operation: one `case` call in the fitting family below.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import pierian as pr
+from pierian.core.tensor import Tensor
+from tests.ops import inputs as given
+from tests.ops import oracles as true
+from tests.ops.inputs import F32, F64, Array, Labelled, sample
+from tests.ops.oracles import WIDE, Oracle
+
+
+@dataclass(frozen=True)
+class Case:
+    """One function on one set of inputs.
+
+    name      what it is a case of: a public function, or "Tensor.method"
+    fn        from tensors to a tree of tensors
+    oracle    from arrays to the same tree of arrays
+    torch     (torch, *tensors) -> the same; None when PyTorch has no such thing
+    smooth    differentiable here: gradients are checked
+    views     the result may share memory with an input
+    follows   its gradients are PyTorch's too (where both define one)
+    traced    can be traced
+    within    the tolerance; None for the one of the dtype
+    """
+
+    name: str
+    label: str
+    fn: Callable[..., Any]
+    inputs: tuple[Array, ...]
+    oracle: Oracle
+    torch: Callable[..., Any] | None = None
+    smooth: bool = True
+    views: bool = False
+    follows: bool = True
+    traced: bool = True
+    within: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.label}".replace(" ", "-")
+
+
+CASES: list[Case] = []
+
+
+def case(
+    name: str,
+    inputs: Iterable[Labelled],
+    oracle: Oracle,
+    *,
+    fn: Callable[..., Any] | None = None,
+    torch: str | Callable[..., Any] | None = None,
+    detail: str = "",
+    smooth: bool = True,
+    views: bool = False,
+    follows: bool = True,
+    traced: bool = True,
+    within: float | None = None,
+) -> None:
+    """Add a row per set of inputs; `fn` is the function of that name by default."""
+    run = fn or getattr(pr, name)
+    other = (lambda t, *xs: getattr(t, torch)(*xs)) if isinstance(torch, str) else torch
+    for label, arrays in inputs:
+        text = f"{detail} {label}".strip()
+        floating = any(x.dtype.kind == "f" for x in arrays)
+        CASES.append(
+            Case(name, text, run, arrays, oracle, other, smooth and floating, views, follows,
+                 traced, within)
+        )  # fmt: skip
+
+
+def one(*shape: int, seed: int = 0) -> list[Labelled]:
+    """One float64 argument."""
+    return [("float64", (sample(shape, seed=seed),))]
+
+
+def moving(*shape: int) -> list[Labelled]:
+    """One argument of `shape` in every dtype and layout: for what moves elements."""
+    rows: list[Labelled] = [(name, (x,)) for name, x in given.any_dtype(shape)]
+    if not shape:
+        return rows
+    x = sample(shape, seed=9)
+    rows.append(("flipped", (x[tuple(slice(None, None, -1) for _ in shape)],)))
+    rows.append(("fortran", (np.asfortranarray(x),)))
+    doubled = sample(tuple(2 * n for n in shape), seed=8)
+    rows.append(("strided", (doubled[tuple(slice(None, None, 2) for _ in shape)],)))
+    return rows
+
+
+def distinct(*shape: int, seed: int = 0) -> Array:
+    """Numbers that are at least 0.1 apart, so that order does not change in a finite step."""
+    order = np.random.default_rng(seed).permutation(math.prod(shape))
+    return ((order - len(order) / 2) * 0.1 + 0.03).reshape(shape)
+
+
+# Elementwise, one argument: name, long-double formula, domain, PyTorch's name
+
+
+def _sigmoid(x: Array) -> Array:
+    return 1 / (1 + np.exp(-x))
+
+
+def _softplus(x: Array) -> Array:
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+UNARY: list[tuple[str, Oracle, tuple[float, float], str | None]] = [
+    ("exp", np.exp, (-2, 2), "exp"),
+    ("exp2", np.exp2, (-2, 2), "exp2"),
+    ("expm1", np.expm1, (-2, 2), "expm1"),
+    ("log", np.log, (0.1, 4), "log"),
+    ("log2", np.log2, (0.1, 4), "log2"),
+    ("log10", np.log10, (0.1, 4), "log10"),
+    ("log1p", np.log1p, (-0.8, 4), "log1p"),
+    ("sqrt", np.sqrt, (0.1, 4), "sqrt"),
+    ("sin", np.sin, (-4, 4), "sin"),
+    ("cos", np.cos, (-4, 4), "cos"),
+    ("tan", np.tan, (-1, 1), "tan"),
+    ("asin", np.arcsin, (-0.9, 0.9), "asin"),
+    ("acos", np.arccos, (-0.9, 0.9), "acos"),
+    ("atan", np.arctan, (-4, 4), "atan"),
+    ("sinh", np.sinh, (-2, 2), "sinh"),
+    ("cosh", np.cosh, (-2, 2), "cosh"),
+    ("tanh", np.tanh, (-2, 2), "tanh"),
+    ("asinh", np.arcsinh, (-4, 4), "asinh"),
+    ("acosh", np.arccosh, (1.2, 4), "acosh"),
+    ("atanh", np.arctanh, (-0.9, 0.9), "atanh"),
+    ("sigmoid", _sigmoid, (-4, 4), "sigmoid"),
+    ("softplus", _softplus, (-4, 4), None),
+    ("silu", lambda x: np.where(x == -np.inf, np.nan, x * _sigmoid(x)), (-4, 4), None),
+    ("logsigmoid", lambda x: -_softplus(-x), (-4, 4), None),
+    ("leaky_relu", lambda x: np.where(x > 0, x, x / 100), (-4, 4), None),
+    ("elu", lambda x: np.where(x > 0, x, np.expm1(x)), (-4, 4), None),
+    ("softsign", lambda x: x / (1 + np.abs(x)), (-4, 4), None),
+    ("reciprocal", lambda x: 1 / x, (0.2, 4), "reciprocal"),
+    ("rsqrt", lambda x: 1 / np.sqrt(x), (0.2, 4), "rsqrt"),
+]
+ONLY_FUNCTIONAL = {"softplus", "silu", "logsigmoid", "leaky_relu", "elu", "softsign", "gelu"}
+NO_COMPLEX = ONLY_FUNCTIONAL | {"sigmoid", "log1p", "exp2", "expm1", "log2"}
+
+
+def _functional(name: str, **keywords: Any) -> Callable[..., Any]:
+    return lambda t, x: getattr(t.nn.functional, name)(x, **keywords)
+
+
+def _unary() -> None:
+    for name, formula, (low, high), other in UNARY:
+        torch = _functional(name) if name in ONLY_FUNCTIONAL else other
+        oracle = true.wide(formula)
+        case(name, given.reals(low, high), oracle, torch=torch)
+        case(name, given.whole(), oracle, torch=other)
+        case(name, given.extremes(), oracle, torch=other, smooth=False)
+        case(name, given.tiny(), oracle, torch=torch, smooth=False)
+        if name not in NO_COMPLEX:
+            case(name, given.complexes(), oracle, smooth=False)
+    erf = true.each(math.erf)
+    case("erf", given.reals(-4, 4), erf, torch="erf")
+    case("erf", given.extremes() + given.tiny(), erf, torch="erf", smooth=False)
+    case("erf", [("tail", (np.linspace(-7, 7, 1401),))], erf, torch="erf", smooth=False)
+    gelu = true.each(lambda x: 0.5 * x * (1 + math.erf(x / math.sqrt(2))))
+    case("gelu", given.reals(-4, 4), gelu, torch=_functional("gelu"))
+    case("gelu", given.whole(low=-9, high=9)[:1], gelu)
+    for approximate in (True, "tanh"):
+        case(
+            "gelu", given.reals(-4, 4), true.wide(_gelu_by_tanh), detail=f"by {approximate}",
+            fn=lambda x, a=approximate: pr.gelu(x, approximate=a),
+            torch=_functional("gelu", approximate="tanh"),
+        )  # fmt: skip
+    case(
+        "leaky_relu", given.reals(-4, 4), true.wide(lambda x: np.where(x > 0, x, x * 0.25)),
+        fn=lambda x: pr.leaky_relu(x, 0.25), detail="slope 0.25",
+        torch=_functional("leaky_relu", negative_slope=0.25),
+    )  # fmt: skip
+    case(
+        "elu", given.reals(-4, 4), true.wide(lambda x: np.where(x > 0, x, 1.5 * np.expm1(x))),
+        fn=lambda x: pr.elu(x, 1.5), detail="alpha 1.5", torch=_functional("elu", alpha=1.5),
+    )  # fmt: skip
+
+
+def _gelu_by_tanh(x: Array) -> Array:
+    inner = np.sqrt(WIDE(2) / np.pi) * (x + WIDE("0.044715") * x**3)
+    return x / 2 * (1 + np.tanh(inner))
+
+
+def _sign(x: Any) -> Any:
+    return x if x != x else (x > 0) - (x < 0) + 0 * x if abs(x) != math.inf else math.copysign(1, x)
+
+
+def _whole_unary() -> None:
+    """Functions that keep whole dtypes."""
+    signed = [d for d in given.WHOLE if d.kind != "b"]
+    rows: list[tuple[str, Oracle, str]] = [
+        ("neg", true.number(np.negative, operator.neg), "neg"),
+        ("abs", true.number(np.abs, abs), "abs"),
+        ("sign", true.number(np.sign, _sign), "sign"),
+        ("relu", true.number(lambda x: np.where(x < 0, 0, x), lambda x: max(x, 0)), "relu"),
+        ("floor", true.number(np.floor, int), "floor"),
+        ("ceil", true.number(np.ceil, int), "ceil"),
+        ("trunc", true.number(np.trunc, int), "trunc"),
+        ("round", true.number(np.rint, int), "round"),
+        ("square", true.number(np.square, lambda x: x * x), "square"),
+    ]
+    for name, oracle, torch in rows:
+        case(name, given.reals(), oracle, torch=torch)
+        case(name, given.whole(signed), oracle, torch=torch)
+        # PyTorch's sign of NaN is 0
+        case(name, given.extremes(), oracle, torch=torch if name != "sign" else None, smooth=False)
+    case("neg", given.complexes(), true.wide(np.negative), torch="neg")
+    tests: list[tuple[str, Callable[[Any], bool]]] = [
+        ("isnan", lambda x: x != x),
+        ("isinf", lambda x: abs(x) == math.inf),
+        ("isfinite", lambda x: abs(x) < math.inf),
+        ("logical_not", lambda x: not x),
+    ]
+    for name, test in tests:
+        everything = given.extremes() + given.whole() + given.reals()[:4]
+        case(name, everything, true.each(test, bool), torch=name)
+    invert = true.exact(operator.invert)
+    case("bitwise_not", given.whole(signed), invert, torch="bitwise_not")
+    flags = [("bool", (np.array([True, False]),))]
+    case("bitwise_not", flags, np.logical_not, torch="bitwise_not")
+    for rows_, smooth in [(given.reals() + given.whole() + given.complexes(), True),
+                          (given.extremes(), False)]:  # fmt: skip
+        case("clone", rows_, lambda x: np.array(x.tolist(), x.dtype).reshape(x.shape),
+             torch="clone", smooth=smooth)  # fmt: skip
+    _casts()
+
+
+def _casts() -> None:
+    numbers = [("float64", (sample((2, 3)),)), ("float32", (sample((4,)).astype(F32),))]
+    whole = [("int64", (np.array([-3, 0, 1, 7]),)), ("bool", (np.array([True, False]),))]
+    for name in ("float16", "float32", "float64", "int64", "int8", "bool"):
+        dtype = np.dtype(name)
+        convert = {"f": float, "i": int, "b": bool}[dtype.kind]
+        case("cast", numbers + whole, true.each(convert, dtype), detail=f"to {name}", views=True,
+             fn=lambda x, d=name: pr.cast(x, d), smooth=dtype == F64,
+             torch=lambda t, x, d=name: x.to(getattr(t, d)))  # fmt: skip
+    case("cast", numbers, true.each(complex, "complex64"), detail="to complex64", smooth=False,
+         fn=lambda x: pr.cast(x, pr.complex64))  # fmt: skip
+    case("cast", given.complexes(), lambda z: z.astype("complex128"), detail="to complex128",
+         fn=lambda z: pr.cast(z, pr.complex128), views=True)  # fmt: skip
+
+
+# Elementwise, two arguments
+
+
+def _floor_divide(a: float, b: float) -> float:
+    if b == 0:
+        return math.nan if a == 0 or a != a else math.copysign(math.inf, a) * math.copysign(1, b)
+    return a // b
+
+
+def _remainder(a: float, b: float) -> float:
+    return math.nan if b == 0 or abs(a) == math.inf else a % b
+
+
+def _extreme(pick: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    return lambda a, b: math.nan if a != a or b != b else pick(a, b)
+
+
+def _binary() -> None:
+    # name, long-double formula, Python integers, domain of both arguments
+    rows: list[tuple[str, Oracle, Oracle | None, tuple[float, ...]]] = [
+        ("add", np.add, operator.add, (-2, 2)),
+        ("sub", np.subtract, operator.sub, (-2, 2)),
+        ("mul", np.multiply, operator.mul, (-2, 2)),
+        ("div", np.divide, None, (-2, 2, 0.4, 3)),
+        ("pow", np.power, operator.pow, (0.3, 2.5, -2, 3)),
+        ("maximum", np.maximum, max, (-2, 2)),
+        ("minimum", np.minimum, min, (-2, 2)),
+        ("atan2", np.arctan2, None, (-2, 2, 0.3, 3)),
+        ("logaddexp", np.logaddexp, None, (-4, 4)),
+    ]
+    for name, real, integer, domain in rows:
+        torch = name if name not in ("div",) else "true_divide"
+        case(name, given.pairs(*domain), true.wide(real), torch=torch)
+        follows = name not in ("maximum", "minimum")  # with a NaN we give neither side a gradient
+        case(name, given.edge_pairs(), true.wide(real), torch=torch, smooth=False, follows=follows)
+        if integer is not None:
+            kinds = "iu" if name in ("sub", "pow") else "biu"
+            case(name, given.whole_pairs(kinds, positive=name == "pow"), true.exact(integer),
+                 torch=torch)  # fmt: skip
+        else:
+            case(name, given.whole_pairs("iu", positive=True), true.wide(real),
+                 torch=torch if name != "logaddexp" else None)  # fmt: skip
+    case("mul", _complex_pairs(), true.wide(np.multiply), torch="mul")
+    case("div", _complex_pairs(), true.wide(np.divide), torch="div")
+    for name, on_numbers in [("floor_divide", _floor_divide), ("remainder", _remainder)]:
+        torch = name if name == "remainder" else lambda t, a, b: t.floor_divide(
+            a.detach(), b.detach())  # fmt: skip
+        case(name, given.pairs(-8, 8, 0.6, 3), true.each(on_numbers), torch=torch)
+        case(name, given.edge_pairs(), true.each(on_numbers), smooth=False)
+        whole = operator.floordiv if name == "floor_divide" else operator.mod
+        case(name, given.whole_pairs("iu", positive=True), true.exact(whole), torch=name)
+    for power in (0, 1, 2, 3, 0.5, -1, 2.5, -2):
+        case("pow", given.reals(0.3, 2.5), true.wide(lambda x, p=power: x ** WIDE(p)),
+             fn=lambda x, p=power: pr.pow(x, p), torch=lambda t, x, p=power: x**p,
+             detail=f"to {power}")  # fmt: skip
+        edges = given.extremes(lambda x: x > -np.inf) if power == 0.5 else given.extremes()
+        case("pow", edges, true.wide(lambda x, p=power: np.power(x, WIDE(p))),
+             fn=lambda x, p=power: pr.pow(x, p), detail=f"to {power}", smooth=False)  # fmt: skip
+    case("pow", given.reals(-2, 2)[:3], true.wide(lambda x: np.power(WIDE(2.5), x)),
+         fn=lambda x: pr.pow(2.5, x), torch=lambda t, x: 2.5**x, detail="of 2.5")  # fmt: skip
+    zero_bases = [("zero base", (np.array([0.0, 0.0, 0.0, -2.0]), np.array([0.0, 1.0, 2.0, 3.0])))]
+    case("pow", zero_bases, true.wide(np.power), smooth=False, torch="pow")
+    _comparisons()
+    _where_and_clip()
+
+
+def _complex_pairs() -> list[Labelled]:
+    z = sample((2, 3)) + 1j * sample((2, 3), seed=5)
+    w = sample((3,), 1, 2) + 1j * sample((3,), seed=6)
+    return [("complex128", (z, w)), ("complex64 and float32", (z.astype("c8"), sample((3,), 1, 2)
+            .astype(F32)))]  # fmt: skip
+
+
+def _comparisons() -> None:
+    everything = given.pairs() + given.edge_pairs() + given.whole_pairs()
+    ties = [("ties", (np.array([1.0, 2.0, 2.0, -0.0]), np.array([1.0, 1.0, 3.0, 0.0])))]
+    for name in ("eq", "ne", "lt", "le", "gt", "ge"):
+        compare = getattr(operator, name)
+        case(name, everything + ties, true.each(compare, bool), torch=name, smooth=False)
+    case("eq", _complex_pairs(), true.each(operator.eq, bool), torch="eq")
+    logic: list[tuple[str, Callable[[Any, Any], bool]]] = [
+        ("logical_and", lambda a, b: bool(a) and bool(b)),
+        ("logical_or", lambda a, b: bool(a) or bool(b)),
+        ("logical_xor", lambda a, b: bool(a) != bool(b)),
+    ]
+    for name, fn in logic:
+        case(name, everything, true.each(fn, bool), torch=name, smooth=False)
+    for name, whole in [("and", operator.and_), ("or", operator.or_), ("xor", operator.xor)]:
+        case(f"bitwise_{name}", given.whole_pairs(), true.exact(whole), torch=f"bitwise_{name}")
+    shifts = [(label, (a, b % 4)) for label, (a, b) in given.whole_pairs("iu", positive=True)]
+    for name, fn in [("left_shift", operator.lshift), ("right_shift", operator.rshift)]:
+        case(name, shifts, true.exact(fn), torch=f"bitwise_{name}")
+
+
+def _where_and_clip() -> None:
+    choose = np.array([[True, False, True], [False, False, True]])
+    for label, (a, b) in given.pairs()[:5] + given.edge_pairs((F32,)) + given.whole_pairs():
+        shape = np.broadcast_shapes(a.shape, b.shape)
+        condition = np.resize(choose, shape)
+        dtype = true.promoted(a, b)
+        case("where", [(label, (condition, a, b))], torch="where",
+             oracle=lambda c, a, b, d=dtype: np.choose(c, [b.astype(d), a.astype(d)]))  # fmt: skip
+    for label, x in given.any_dtype((2, 3)):
+        for kind, other in (("0", 0), ("True", True)):
+            if x.dtype.kind == "b" and kind == "0":
+                continue
+            case("where", [(label, (choose, x))], detail=f"or {kind}",
+                 fn=lambda c, x, o=other: pr.where(c, x, o),
+                 oracle=lambda c, x, o=other: np.choose(c, [np.full_like(x, o), x]))  # fmt: skip
+    for low, high in [(-1.0, 1.0), (None, 0.5), (-0.5, None), (None, None)]:
+        bounds = (-math.inf if low is None else low, math.inf if high is None else high)
+        case("clip", given.reals(-3, 3), detail=f"to {low} {high}",
+             fn=lambda x, lo=low, hi=high: pr.clip(x, lo, hi),
+             oracle=true.wide(lambda x, b=bounds: np.minimum(np.maximum(x, b[0]), b[1])),
+             torch=None if low is high is None else lambda t, x, lo=low, hi=high: t.clamp(
+                 x, lo, hi), views=low is high is None)  # fmt: skip
+    case("clip", given.extremes(), fn=lambda x: pr.clip(x, -1.0, 1.0), smooth=False,
+         oracle=true.wide(lambda x: np.minimum(np.maximum(x, -1), 1)),
+         torch=lambda t, x: t.clamp(x, -1.0, 1.0))  # fmt: skip
+    case("clip", given.whole([np.dtype("int64")]), fn=lambda x: pr.clip(x, -1, 3),
+         oracle=true.exact(lambda x: min(max(x, -1), 3)),
+         torch=lambda t, x: t.clamp(x, -1, 3))  # fmt: skip
+    case("clip", [("tensors", (sample((2, 3)), np.full((3,), -0.5), np.full((2, 1), 0.5)))],
+         true.wide(lambda x, lo, hi: np.minimum(np.maximum(x, lo), hi)), torch="clamp")  # fmt: skip
+
+
+# Reductions
+
+AXES: list[tuple[Any, bool]] = [
+    (None, False), (None, True), (0, False), (-1, True), (1, False), ((0, 2), False),
+    ((0, 2), True), ((), False),
+]  # fmt: skip
+
+
+def _reducible(empty: bool) -> list[tuple[Labelled, list[tuple[Any, bool]]]]:
+    """Inputs of reductions, each with the axes to try."""
+    x = distinct(2, 3, 4)
+    few: list[tuple[Any, bool]] = [(None, False), (0, False), (-1, True)]
+    rows: list[tuple[Labelled, list[tuple[Any, bool]]]] = [
+        (("float64", (x,)), AXES),
+        (("float32", (x.astype(F32),)), few),
+        (("float16", (x.astype("f2"),)), few),
+        (("int64", ((x * 7).astype(np.int64),)), few),
+        (("uint8", ((abs(x) * 7).astype(np.uint8),)), few),
+        (("bool", (x > 0,)), few),
+        (("transposed", (distinct(3, 4, 2).T,)), few),
+        (("strided", (distinct(4, 6, 2)[::2, ::-2],)), few),
+        (("one", (np.full((1, 1, 1), 0.3),)), few),
+        (("0-d", (np.array(0.7),)), [(None, False), (None, True), ((), False)]),
+        (("edges", (np.array([[np.nan, 1.0, 2.0], [np.inf, -np.inf, 0.0], [np.inf, 2.0, 1.0]]),)),
+         [(None, False), (0, False), (1, False)]),
+        (("negative infinities", (np.full((2, 2), -np.inf),)), [(None, False), (1, False)]),
+        (("no place", (np.zeros((0, 3)),)), [(1, False), (1, True)]),
+    ]  # fmt: skip
+    if empty:
+        rows.append((("no elements", (np.zeros((2, 0)),)), [(None, False), (1, False), (1, True)]))
+    return rows
+
+
+def _nan_first(pick: Callable[[list[Any]], Any]) -> Callable[[list[Any]], Any]:
+    return lambda row: next((v for v in row if v != v), None) or pick(row)
+
+
+def _at(pick: Callable[[list[Any]], Any]) -> Callable[[list[Any]], int]:
+    def place(row: list[Any]) -> int:
+        for i, v in enumerate(row):
+            if v != v:
+                return i
+        return row.index(pick(row))
+
+    return place
+
+
+def _mean(row: list[Any]) -> Any:
+    return sum(row) / len(row) if row else math.nan
+
+
+def _var(correction: float) -> Callable[[list[Any]], Any]:
+    def var(row: list[Any]) -> Any:
+        total = sum((v - _mean(row)) ** 2 for v in row)
+        rest = WIDE(max(len(row) - correction, 0))
+        return WIDE(total) / rest
+
+    return var
+
+
+def _logsumexp(row: list[Any]) -> Any:
+    peak = max(row, default=-np.inf)
+    if not math.isfinite(peak) or any(v != v for v in row):
+        return math.nan if any(v != v for v in row) else peak
+    return peak + np.log(sum(np.exp(v - peak) for v in row))
+
+
+def _norm(p: float) -> Callable[[list[Any]], Any]:
+    def norm(row: list[Any]) -> Any:
+        sizes = [abs(v) for v in row]
+        if abs(p) == math.inf:
+            return _nan_first(max if p > 0 else min)(sizes)
+        if p == 0:
+            return sum(v != 0 for v in sizes)
+        return WIDE(sum(v ** WIDE(p) for v in sizes)) ** (1 / WIDE(p))
+
+    return norm
+
+
+def _torch_reduce(name: str) -> Callable[..., Any]:
+    def run(t: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+        if axis is None:
+            axis = tuple(range(x.ndim))
+        if name in ("max", "min"):
+            return getattr(t, f"a{name}")(x, axis, keepdims)
+        if name in ("any", "all"):
+            return getattr(t, name)(x.bool(), axis, keepdims)
+        if name in ("sum", "mean", "logsumexp"):
+            return getattr(t, name)(x, axis, keepdims)
+        if name == "norm":
+            return t.linalg.vector_norm(x, 2, axis, keepdims)
+        if name in ("var", "std"):
+            return getattr(t, name)(x, axis, keepdim=keepdims)
+        if name == "prod" and isinstance(axis, tuple):
+            out = t.prod(x)
+            return out.reshape((1,) * x.ndim) if keepdims else out
+        if name in ("argmax", "argmin"):
+            return getattr(t, name)(x, None if isinstance(axis, tuple) else axis, keepdims)
+        return getattr(t, name)(x, axis, keepdims)
+
+    return run
+
+
+def _any_bool(_: Array) -> np.dtype:
+    return np.dtype(bool)
+
+
+def _int64(_: Array) -> np.dtype:
+    return np.dtype(np.int64)
+
+
+def _reductions() -> None:
+    # name, of a list, dtype of the result, may be empty, smooth
+    rows: list[tuple[str, Callable[[list[Any]], Any], Any, bool, bool]] = [
+        ("sum", sum, true.totals, True, True),
+        ("prod", math.prod, true.totals, True, True),
+        ("mean", _mean, true.floating, True, True),
+        ("var", _var(1), true.floating, True, True),
+        ("std", lambda row: np.sqrt(_var(1)(row)), true.floating, True, True),
+        ("max", _nan_first(max), true.promoted, False, True),
+        ("min", _nan_first(min), true.promoted, False, True),
+        ("any", lambda row: any(v != 0 for v in row), _any_bool, True, False),
+        ("all", lambda row: all(v != 0 for v in row), _any_bool, True, False),
+        ("argmax", _at(max), _int64, False, False),
+        ("argmin", _at(min), _int64, False, False),
+        ("logsumexp", _logsumexp, true.floating, True, True),
+        ("norm", _norm(2), true.floating, True, True),
+    ]
+    for name, of_list, rule, empty, smooth in rows:
+        for row, axes in _reducible(empty):
+            for axis, keepdims in axes:
+                if name.startswith("arg") and isinstance(axis, tuple):
+                    continue
+                _reduction(name, of_list, rule, row, axis, keepdims, smooth)
+    for p in (1, 3, 0, 2.5, math.inf, -math.inf):
+        for axis, keepdims in [(None, False), (1, True)]:
+            for label, x in (("float64", distinct(2, 3, 4)), ("zeros", np.array([[0.0, -0.0]]))):
+                case("norm", [(label, (x,))], true.lanes(_norm(p), true.floating, axis, keepdims),
+                     fn=lambda x, p=p, a=axis, k=keepdims: pr.norm(x, p, a, k),
+                     detail=f"p={p} {axis}", smooth=p != 0 and label == "float64",
+                     torch=lambda t, x, p=p, a=axis, k=keepdims: t.linalg.vector_norm(
+                         x, p, a, k))  # fmt: skip
+    for correction in (0, 1, 1.5):
+        for name, of_list in (("var", _var), ("std", lambda c: lambda r: np.sqrt(_var(c)(r)))):
+            case(name, [("float64", (distinct(2, 3, 4),))], detail=f"correction {correction}",
+                 fn=lambda x, n=name, c=correction: getattr(pr, n)(x, 1, correction=c),
+                 oracle=true.lanes(of_list(correction), true.floating, 1),
+                 torch=lambda t, x, n=name, c=correction: getattr(t, n)(
+                     x, 1, correction=c))  # fmt: skip
+    zeros = [("one zero", (np.array([[2.0, 0.0, 3.0], [1.0, 2.0, 3.0]]),)),
+             ("two zeros", (np.array([[2.0, 0.0, 0.0], [0.0, 0.0, 0.0]]),))]  # fmt: skip
+    for axis in (None, 1):
+        case("prod", zeros, true.lanes(math.prod, true.totals, axis), detail=f"axis {axis}",
+             fn=lambda x, a=axis: pr.prod(x, a),
+             torch=lambda t, x, a=axis: t.prod(x) if a is None else t.prod(x, a))  # fmt: skip
+    ties = [("ties", (np.array([[1.0, 2.0, 2.0], [3.0, 3.0, 3.0]]),))]
+    for name, of_list in (("max", max), ("min", min)):
+        case(name, ties, true.lanes(of_list, true.promoted, 1), fn=lambda x, n=name: getattr(pr, n)(
+             x, 1), torch=lambda t, x, n=name: getattr(t, f"a{n}")(x, 1), smooth=False)  # fmt: skip
+        pair = [("two tensors", (sample((2, 3)), sample((3,), seed=4)))]
+        elementwise = np.maximum if name == "max" else np.minimum
+        case(name, pair, elementwise, torch=name)
+    for name, f in (("cumsum", operator.add), ("cumprod", operator.mul)):
+        for (label, arrays), _ in _reducible(True):
+            even = "edges" not in label and "infinities" not in label
+            for axis in range(arrays[0].ndim):
+                case(name, [(label, arrays)], true.running(f, axis), detail=f"axis {axis}",
+                     fn=lambda x, n=name, a=axis: getattr(pr, n)(x, a), smooth=even, follows=even,
+                     torch=lambda t, x, n=name, a=axis: getattr(t, n)(x, a))  # fmt: skip
+    case("cumprod", zeros, true.running(operator.mul, 1), fn=lambda x: pr.cumprod(x, 1),
+         torch=lambda t, x: t.cumprod(x, 1))  # fmt: skip
+
+
+def _reduction(
+    name: str, of_list: Any, rule: Any, row: Labelled, axis: Any, keepdims: bool, smooth: bool
+) -> None:
+    label, (x,) = row
+    run = _torch_reduce(name)
+    in_torch = axis != () and not (name == "prod" and isinstance(axis, tuple))
+    in_torch = in_torch and not (x.dtype.kind != "f" and rule is true.floating)
+    odd = label in ("edges", "negative infinities")
+    flat = name in ("var", "std") and (x.size <= 1 or axis == ())
+    flat = flat or (label == "no elements" and name in ("mean", "std", "var", "logsumexp"))
+    in_torch = in_torch and not (name.startswith("arg") and x.dtype.kind == "b")
+    in_torch = in_torch and not (flat and name in ("std", "var"))  # PyTorch warns
+    follows = not (odd or x.dtype == np.float16) or name not in ("prod", "var", "std")
+    case(name, [row], true.lanes(of_list, rule, axis, keepdims), detail=f"axis {axis} {keepdims}",
+         fn=lambda x, a=axis, k=keepdims: getattr(pr, name)(x, axis=a, keepdims=k),
+         torch=(lambda t, x, a=axis, k=keepdims: run(t, x, a, k)) if in_torch else None,
+         smooth=smooth and not odd and not flat, follows=follows)  # fmt: skip
+
+
+def _softmaxes() -> None:
+    def softmax(x: Array, axis: int) -> Array:
+        e = np.exp(x - x.max(axis, keepdims=True, initial=-1e4))
+        return e / e.sum(axis, keepdims=True)
+
+    for axis in (-1, 0):
+        for name, formula in (
+            ("softmax", lambda x, a=axis: softmax(x, a)),
+            ("log_softmax", lambda x, a=axis: np.log(softmax(x, a))),
+        ):
+            rows = [(n, (x,)) for n, x in given.layouts(lambda s: sample(s)) if x.ndim]
+            rows += [(str(x.dtype), (x,)) for x in (sample((3, 4)).astype(F32),)]
+            case(name, rows, true.wide(formula), fn=lambda x, n=name, a=axis: getattr(pr, n)(x, a),
+                 torch=lambda t, x, n=name, a=axis: getattr(t, n)(x, a),
+                 detail=f"axis {axis}")  # fmt: skip
+        large = [("large", (np.array([[1e4, 1e4 - 1], [-1e4, 3.0]]),)),
+                 ("one infinite", (np.array([[-np.inf, 1.0], [0.0, -np.inf]]),)),
+                 ("int64", (np.array([[1, 2], [3, 5]]),))]  # fmt: skip
+        case("softmax", large, true.wide(lambda x, a=axis: softmax(x, a)), smooth=False,
+             fn=lambda x, a=axis: pr.softmax(x, a), detail=f"axis {axis}",
+             torch=lambda t, x, a=axis: t.softmax(x.double() if x.dtype == t.int64 else x, a).to(
+                 t.float32 if x.dtype == t.int64 else x.dtype))  # fmt: skip
+    case("softmax", [("0-d", (np.array(3.0),))], np.ones_like, torch=lambda t, x: t.softmax(x, -1))
+    case("log_softmax", [("0-d", (np.array(3.0),))], np.zeros_like,
+         torch=lambda t, x: t.log_softmax(x, -1))  # fmt: skip
+    large = [(str(dtype), (np.array([[1e4, 1e4 - 1, -1e4]], dtype),)) for dtype in (F64, F32)]
+    case("log_softmax", large, detail="large", torch=lambda t, x:
+         t.log_softmax(x, -1), oracle=true.wide(lambda x: x - 1e4 - np.log1p(
+             np.exp(-WIDE(1)))), smooth=False)  # fmt: skip
+
+
+# Movement: detail, function, NumPy's way, PyTorch's way, shape of the argument
+
+Move = tuple[str, Callable[[Any], Any], Callable[[Array], Any], Any, tuple[int, ...]]
+
+
+def _same(fn: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """PyTorch has the same method."""
+    return lambda t, x: fn(x)
+
+
+MOVES: dict[str, list[Move]] = {
+    "reshape": [
+        ("3 2", lambda x: pr.reshape(x, 3, 2), lambda a: np.array(a.ravel()).reshape(3, 2),
+         lambda t, x: x.reshape(3, 2), (2, 3)),
+        ("-1", lambda x: pr.reshape(x, -1), np.ravel, lambda t, x: x.reshape(-1), (2, 3)),
+        ("tuple", lambda x: pr.reshape(x, (2, -1, 1)), lambda a: a[:, :, None],
+         lambda t, x: x.reshape(2, -1, 1), (2, 3)),
+        ("to 0-d", lambda x: pr.reshape(x, ()), lambda a: a[0, 0], lambda t, x: x.reshape(()),
+         (1, 1)),
+        ("empty", lambda x: pr.reshape(x, 3, 0, 2), lambda a: np.empty((3, 0, 2), a.dtype),
+         lambda t, x: x.reshape(3, 0, 2), (0, 4)),
+    ],
+    "view": [("3 2", lambda x: pr.view(x, 3, 2), lambda a: a.reshape(3, 2), None, (2, 3))],
+    "flatten": [
+        ("all", lambda x: pr.flatten(x), np.ravel, lambda t, x: x.flatten(), (2, 3, 2)),
+        ("from 1", lambda x: pr.flatten(x, 1), lambda a: a.reshape(2, 6),
+         lambda t, x: x.flatten(1), (2, 3, 2)),
+        ("0 to 1", lambda x: pr.flatten(x, 0, 1), lambda a: a.reshape(6, 2),
+         lambda t, x: x.flatten(0, 1), (2, 3, 2)),
+        ("0-d", lambda x: pr.flatten(x), np.ravel, lambda t, x: x.flatten(), ()),
+    ],
+    "squeeze": [
+        ("all", lambda x: pr.squeeze(x), np.squeeze, lambda t, x: x.squeeze(), (1, 3, 1)),
+        ("axis 0", lambda x: pr.squeeze(x, 0), lambda a: a[0], lambda t, x: x.squeeze(0),
+         (1, 3, 1)),
+        ("two", lambda x: pr.squeeze(x, (0, -1)), lambda a: a[0, :, 0],
+         lambda t, x: x.squeeze((0, -1)), (1, 3, 1)),
+    ],
+    "unsqueeze": [
+        (f"axis {axis}", lambda x, a=axis: pr.unsqueeze(x, a),
+         lambda a, at=axis: np.expand_dims(a, at), lambda t, x, a=axis: x.unsqueeze(a), (2, 3))
+        for axis in (0, 1, 2, -1, -3)
+    ],
+    "permute": [
+        ("numbers", lambda x: pr.permute(x, 2, 0, 1), lambda a: np.moveaxis(a, 2, 0),
+         lambda t, x: x.permute(2, 0, 1), (2, 3, 4)),
+        ("tuple", lambda x: pr.permute(x, (-1, 0, 1)), lambda a: np.moveaxis(a, 2, 0),
+         lambda t, x: x.permute(-1, 0, 1), (2, 3, 4)),
+        ("0-d", lambda x: pr.permute(x, ()), lambda a: a, lambda t, x: x.permute(()), ()),
+    ],
+    "transpose": [
+        ("all", lambda x: pr.transpose(x), lambda a: np.einsum("ijk->kji", a),
+         lambda t, x: x.permute(2, 1, 0), (2, 3, 4)),
+        ("two", lambda x: pr.transpose(x, 0, -1), lambda a: np.swapaxes(a, 0, 2),
+         lambda t, x: x.transpose(0, -1), (2, 3, 4)),
+        ("tuple", lambda x: pr.transpose(x, (1, 0, 2)), lambda a: np.swapaxes(a, 0, 1), None,
+         (2, 3, 4)),
+    ],
+    "swapaxes": [("1 2", lambda x: pr.swapaxes(x, 1, 2), lambda a: np.einsum("ijk->ikj", a),
+                  lambda t, x: x.swapaxes(1, 2), (2, 3, 4))],
+    "moveaxis": [
+        (f"{a} {b}", lambda x, a=a, b=b: pr.moveaxis(x, a, b),
+         lambda x, a=a, b=b: np.moveaxis(x, a, b), lambda t, x, a=a, b=b: x.moveaxis(a, b),
+         (2, 3, 4))
+        for a, b in ((0, 2), (2, 0), (-1, 1), (1, 1))
+    ],
+    "matrix_transpose": [("batch", lambda x: pr.matrix_transpose(x),
+                          lambda a: np.einsum("bij->bji", a), lambda t, x: x.mT, (2, 3, 4))],
+    "broadcast_to": [
+        ("row", lambda x: pr.broadcast_to(x, 2, 3), lambda a: a + np.zeros((2, 3), a.dtype),
+         lambda t, x: x.broadcast_to(2, 3), (3,)),
+        ("column", lambda x: pr.broadcast_to(x, (2, 3)), lambda a: np.repeat(a, 3, 1),
+         lambda t, x: x.broadcast_to((2, 3)), (2, 1)),
+        ("number", lambda x: pr.broadcast_to(x, 4), lambda a: np.full(4, a),
+         lambda t, x: x.broadcast_to(4), ()),
+        ("to nothing", lambda x: pr.broadcast_to(x, 0, 3), lambda a: np.zeros((0, 3), a.dtype),
+         lambda t, x: x.broadcast_to(0, 3), (1, 3)),
+    ],
+    "expand": [
+        ("-1", lambda x: pr.expand(x, 4, -1, 3), lambda a: np.tile(a[None], (4, 1, 3)),
+         lambda t, x: x.expand(4, -1, 3), (2, 1)),
+        ("tuple", lambda x: pr.expand(x, (2, 3)), lambda a: np.stack([a, a]),
+         lambda t, x: x.expand((2, 3)), (3,)),
+    ],
+    "flip": [
+        ("all", lambda x: pr.flip(x), lambda a: a[::-1, ::-1], lambda t, x: x.flip(0, 1), (2, 3)),
+        ("axis 1", lambda x: pr.flip(x, 1), lambda a: a[:, ::-1], lambda t, x: x.flip(1), (2, 3)),
+        ("two", lambda x: pr.flip(x, (0, -1)), lambda a: a[::-1, :, ::-1],
+         lambda t, x: x.flip((0, -1)), (2, 3, 2)),
+    ],
+    "tile": [
+        ("2 3", lambda x: pr.tile(x, 2, 3), lambda a: np.tile(a, (2, 3)),
+         lambda t, x: x.tile(2, 3), (2, 2)),
+        ("more axes", lambda x: pr.tile(x, (2, 1, 2)), lambda a: np.tile(a, (2, 1, 2)),
+         lambda t, x: x.tile(2, 1, 2), (2, 2)),
+        ("fewer axes", lambda x: pr.tile(x, 3), lambda a: np.tile(a, 3),
+         lambda t, x: x.tile(3), (2, 2)),
+        ("none", lambda x: pr.tile(x, 0, 2), lambda a: np.tile(a, (0, 2)),
+         lambda t, x: x.tile(0, 2), (2, 2)),
+    ],
+    "repeat": [
+        ("flat", lambda x: pr.repeat(x, 2), lambda a: np.repeat(a, 2),
+         lambda t, x: x.repeat_interleave(2), (2, 3)),
+        ("axis", lambda x: pr.repeat(x, 3, -1), lambda a: np.repeat(a, 3, -1),
+         lambda t, x: x.repeat_interleave(3, -1), (2, 3)),
+        ("none", lambda x: pr.repeat(x, 0, 0), lambda a: np.repeat(a, 0, 0),
+         lambda t, x: x.repeat_interleave(0, 0), (2, 3)),
+    ],
+    "roll": [
+        ("flat", lambda x: pr.roll(x, 2), lambda a: np.roll(a, 2), lambda t, x: x.roll(2), (2, 3)),
+        ("axis", lambda x: pr.roll(x, -1, 1), lambda a: np.roll(a, -1, 1),
+         lambda t, x: x.roll(-1, 1), (2, 3)),
+        ("two", lambda x: pr.roll(x, (1, 5), (0, 1)), lambda a: np.roll(a, (1, 5), (0, 1)),
+         lambda t, x: x.roll((1, 5), (0, 1)), (2, 3)),
+        ("round", lambda x: pr.roll(x, 3, 1), lambda a: a.copy(), lambda t, x: x.roll(3, 1),
+         (2, 3)),
+        ("nothing", lambda x: pr.roll(x, 1, 0), lambda a: a.copy(), lambda t, x: x.roll(1, 0),
+         (0, 3)),
+    ],
+    "pad": [
+        ("one pair", lambda x: pr.pad(x, (1, 2)), lambda a: np.pad(a, (1, 2)),
+         lambda t, x: t.nn.functional.pad(x, (1, 2, 1, 2)), (2, 3)),
+        ("pairs", lambda x: pr.pad(x, ((0, 1), (2, 0))), lambda a: np.pad(a, ((0, 1), (2, 0))),
+         lambda t, x: t.nn.functional.pad(x, (2, 0, 0, 1)), (2, 3)),
+        ("value", lambda x: pr.pad(x, (1, 1), 1),
+         lambda a: np.pad(a, (1, 1), constant_values=1),
+         lambda t, x: t.nn.functional.pad(x, (1, 1), value=1), (3,)),
+        ("nothing", lambda x: pr.pad(x, ((0, 0), (1, 0))), lambda a: np.zeros((0, 4), a.dtype),
+         lambda t, x: t.nn.functional.pad(x, (1, 0)), (0, 3)),
+    ],
+    "split": [
+        ("2", lambda x: pr.split(x, 2), lambda a: [a[:2], a[2:4], a[4:]],
+         lambda t, x: list(x.split(2)), (5, 2)),
+        ("list", lambda x: pr.split(x, [1, 0, 3], 1), lambda a: [a[:, :1], a[:, 1:1], a[:, 1:]],
+         lambda t, x: list(x.split([1, 0, 3], 1)), (2, 4)),
+        ("of nothing", lambda x: pr.split(x, 2), lambda a: [a], lambda t, x: list(x.split(2)),
+         (0, 2)),
+    ],
+    "chunk": [
+        ("3", lambda x: pr.chunk(x, 3), lambda a: [a[:2], a[2:4], a[4:]],
+         lambda t, x: list(x.chunk(3)), (5, 2)),
+        ("more than there are", lambda x: pr.chunk(x, 9, 1), lambda a: [a[:, :1], a[:, 1:]],
+         lambda t, x: list(x.chunk(9, 1)), (3, 2)),
+    ],
+    "diagonal": [
+        (f"{offset}", lambda x, o=offset: pr.diagonal(x, o),
+         lambda a, o=offset: np.diagonal(a, o, -2, -1),
+         lambda t, x, o=offset: x.diagonal(o, -2, -1), (2, 3, 4))
+        for offset in (0, 1, 3, 4, -1, -2, -3)
+    ],
+    "diag": [
+        ("vector", lambda x: pr.diag(x), lambda a: np.diag(a), lambda t, x: t.diag(x), (3,)),
+        ("matrix", lambda x: pr.diag(x), lambda a: np.diag(a), lambda t, x: t.diag(x), (3, 2)),
+        ("nothing", lambda x: pr.diag(x), lambda a: np.diag(a), lambda t, x: t.diag(x), (0,)),
+    ],
+    "tril": [
+        (f"{k}", lambda x, k=k: pr.tril(x, k), lambda a, k=k: np.tril(a, k),
+         lambda t, x, k=k: t.tril(x, k), (2, 3, 4))
+        for k in (0, 1, -1, -5)
+    ],
+    "triu": [
+        (f"{k}", lambda x, k=k: pr.triu(x, k), lambda a, k=k: np.triu(a, k),
+         lambda t, x, k=k: t.triu(x, k), (2, 3, 4))
+        for k in (0, 2, -1, 5)
+    ],
+}  # fmt: skip
+COPYING = {"tile", "repeat", "roll", "pad", "diag", "tril", "triu", "diagonal"}
+
+
+def _movement() -> None:
+    for name, moves in MOVES.items():
+        for detail, fn, oracle, torch, shape in moves:
+            case(name, moving(*shape), oracle, fn=fn, torch=torch, detail=detail,
+                 views=name not in COPYING)  # fmt: skip
+    joins: list[tuple[str, str, list[Array], int]] = [
+        ("concat", "two", [sample((2, 3)), sample((1, 3), seed=2)], 0),
+        ("concat", "three, last axis", [sample((2, n), seed=n) for n in (1, 3, 2)], -1),
+        ("concat", "mixed dtypes", [sample((2,)).astype(F32), np.array([1, 2])], 0),
+        ("concat", "double and single", [sample((2,)).astype(F32), sample((2,))], 0),
+        ("concat", "nothing", [sample((0, 3)), sample((2, 3))], 0),
+        ("concat", "one", [sample((2, 3))], 1),
+        ("stack", "two", [sample((2, 3)), sample((2, 3), seed=2)], 0),
+        ("stack", "last axis", [sample((2, 3), seed=n) for n in range(3)], -1),
+        ("stack", "0-d", [sample(()), sample((), seed=2)], 0),
+        ("stack", "bools and ints", [np.array([True, False]), np.array([3, 4])], 1),
+    ]
+    for name, detail, parts, axis in joins:
+        dtype = true.promoted(*parts)
+        join = {"concat": np.concatenate, "stack": np.stack}[name]
+        case(name, [(detail, tuple(parts))],
+             lambda *xs, j=join, a=axis, d=dtype: j([x.astype(d) for x in xs], a),
+             fn=lambda *xs, n=name, a=axis: getattr(pr, n)(xs, a),
+             torch=lambda t, *xs, n=name, a=axis: getattr(t, n)(xs, a))  # fmt: skip
+    twice = [("the same twice", (sample((2, 3)),))]
+    case("concat", twice, lambda x: np.concatenate([x, x]), fn=lambda x: pr.concat([x, x]),
+         torch=lambda t, x: t.concat([x, x]))  # fmt: skip
+
+
+# Indexing
+
+INDICES: list[tuple[str, Any]] = [
+    ("int", 1),
+    ("negative int", -1),
+    ("numpy int", np.int64(2)),
+    ("ints", (1, 2)),
+    ("all ints", (1, 2, 3)),
+    ("slice", slice(1, 3)),
+    ("whole", slice(None)),
+    ("ellipsis", ...),
+    ("nothing", ()),
+    ("steps", (slice(None, None, 2), slice(1, None, 2))),
+    ("negative step", (slice(None, None, -1),)),
+    ("negative step 2", (slice(3, 0, -2), slice(None), slice(None, None, -1))),
+    ("empty slice", slice(2, 2)),
+    ("empty backwards", slice(0, 3, -1)),
+    ("beyond", (slice(-100, 100), slice(5, 100))),
+    ("none", None),
+    ("none inside", (slice(None), None, 1)),
+    ("none at end", (..., None)),
+    ("ellipsis and int", (..., 2)),
+    ("ellipsis between", (1, ..., 2)),
+    ("ellipsis of no axes", (1, 2, ..., 3)),
+    ("int and none", (None, 1, None, slice(1, 2))),
+    ("list", [2, 0, 3]),
+    ("list negative", [-1, -4]),
+    ("array", np.array([[0, 1], [3, 2]])),
+    ("uint8", np.array([3, 1], np.uint8)),
+    ("0-d array", np.array(2)),
+    ("empty list", []),
+    ("empty array", np.zeros((0, 2), np.int64)),
+    ("range", range(1, 3)),
+    ("two lists", ([0, 3], [1, 2])),
+    ("outer lists", (np.array([[0], [3]]), np.array([1, 2]))),
+    ("three lists", ([0, 3], [1, 2], [4, 0])),
+    ("list, slice", ([0, 3], slice(1, None))),
+    ("slice, list", (slice(1, None), [2, 0])),
+    ("slice, list, list", (slice(None), [2, 0], [1, 4])),
+    ("list, slice, list", ([2, 0], slice(None), [1, 4])),
+    ("int, list", (1, [2, 0])),
+    ("list, int", ([2, 0], 1)),
+    ("slice, int, list", (slice(None), 1, [2, 0])),
+    ("slice, list, int", (slice(None), [2, 0], 1)),
+    ("int, slice, list", (1, slice(None), [2, 0])),
+    ("list, slice, int", ([2, 0], slice(None), 1)),
+    ("int, int, list", (1, 2, [2, 0])),
+    ("list, int, list", ([2, 0], 1, [4, 3])),
+    ("none, int, slice, list", (None, 1, slice(None), [2, 0])),
+    ("list, none, list", ([2, 0], None, [1, 2])),
+    ("list, none", ([2, 0], None)),
+    ("int, none, list", (1, None, [2, 0])),
+    ("ellipsis, list", (..., [2, 0])),
+    ("int, ellipsis, list", (1, ..., [2, 0])),
+    ("list, ellipsis", ([2, 0], ...)),
+    ("negative step, list", (slice(None, None, -1), [2, 0])),
+    ("mask of rows", np.array([True, False, True, True])),
+    ("mask list", [True, False, False, True]),
+    ("mask of two axes", np.arange(12).reshape(4, 3) % 3 == 1),
+    ("mask of all", np.arange(60).reshape(4, 3, 5) % 7 == 2),
+    ("mask of none", np.zeros((4, 3), bool)),
+    ("mask, int", (np.array([True, False, True, True]), 1)),
+    ("slice, mask", (slice(None), np.array([True, False, True]))),
+    ("slice, mask of two", (slice(1, None), np.arange(15).reshape(3, 5) % 4 == 0)),
+    ("mask, list", (np.array([True, False, True, False]), [1, 2])),
+    ("mask, slice, list", (np.array([True, False, True, False]), slice(None), [1, 2])),
+    ("ellipsis, mask", (..., np.array([True, False, True, False, True]))),
+    ("int, empty ellipsis, list", (slice(None), 1, ..., [1, 2])),
+    ("0-d array, slice, list", (np.array(1), slice(None), [2, 0])),
+    ("true", True),
+    ("false", False),
+    ("true, list", (True, [2, 0])),
+    ("true, slice, list", (True, slice(None), [2, 0])),
+    ("int, true", (1, True)),
+    ("none, true", (None, True)),
+    ("slice, false", (slice(None), False)),
+]
+REPEATING = [("repeats", [1, 1, 0]), ("repeated pairs", ([0, 0], [1, 1]))]
+
+
+def _torch_index(label: str, index: Any) -> Callable[[Any, Any], Any] | None:
+    """PyTorch's reading of an index, where it has the same one as NumPy."""
+    items = index if isinstance(index, tuple) else (index,)
+    kinds = [type(item) for item in items]
+    if any(word in label for word in ("negative step", "backwards", "range", "uint8", "0-d array")):
+        return None
+    if int in kinds and list in kinds and (slice in kinds or type(...) in kinds or None in items):
+        return None  # PyTorch takes the integer first, NumPy counts it as an index array
+
+    def read(t: Any, x: Any) -> Any:
+        of_torch = tuple(t.from_numpy(i) if isinstance(i, np.ndarray) else i for i in items)
+        return x[of_torch]
+
+    return read
+
+
+def _indexing() -> None:
+    x = distinct(4, 3, 5)
+    for label, index in INDICES + REPEATING:
+        case("Tensor.__getitem__", [("float64", (x,)), ("fortran int", (np.asfortranarray(x * 10)
+             .astype(int),))], lambda a, i=index: a[i], fn=lambda a, i=index: a[i], detail=label,
+             torch=_torch_index(label, index), views=True)  # fmt: skip
+    for label, index in INDICES:
+        shape = x[index].shape
+        v = distinct(*shape, seed=3)
+        _assignment(label, index, x, v)
+        if shape and shape[-1] > 1:
+            _assignment(f"{label}, broadcast", index, x, distinct(*shape[-1:], seed=4))
+        _assignment(f"{label}, number", index, x, np.array(0.7))
+    case("Tensor.__setitem__", [("int", (np.arange(6).reshape(2, 3),))], fn=_set_number,
+         oracle=lambda a: np.array([[0, 7, 7], [3, 7, 7]]))  # fmt: skip
+    masked = [("mask tensor", (distinct(2, 3),))]
+    case("Tensor.__getitem__", masked, lambda a: a[a > 0], fn=lambda x: x[x > 0], traced=False,
+         torch=lambda t, x: x[x > 0])  # fmt: skip
+    _named_indexing()
+
+
+def _set_number(x: Tensor) -> Tensor:
+    x = pr.clone(x)
+    x[:, 1:] = 7
+    return x
+
+
+def _assignment(label: str, index: Any, x: Array, v: Array) -> None:
+    def ours(x: Tensor, v: Tensor) -> Tensor:
+        y = pr.clone(x)
+        y[index] = v
+        return y
+
+    def numpys(a: Array, b: Array) -> Array:
+        out = a.copy()
+        out[index] = b
+        return out
+
+    reader = _torch_index(label, index)
+
+    def torchs(t: Any, x: Any, v: Any) -> Any:
+        items = index if isinstance(index, tuple) else (index,)
+        y = x.clone()
+        y[tuple(t.from_numpy(i) if isinstance(i, np.ndarray) else i for i in items)] = v
+        return y
+
+    case("Tensor.__setitem__", [("float64", (x, v))], numpys, fn=ours, detail=label,
+         torch=torchs if reader else None)  # fmt: skip
+
+
+def _named_indexing() -> None:
+    x = distinct(4, 3, 5)
+    picks = [("1-d", np.array([2, 0, 2])), ("2-d", np.array([[0, 1], [-1, 2]])),
+             ("0-d", np.array(1)), ("int32", np.array([1, 0], np.int32)),
+             ("empty", np.zeros((0,), np.int64))]  # fmt: skip
+    for label, pick in picks:
+        for axis in (None, 0, 1, -1):
+            case("take", [(label, (x, pick))], lambda a, i, ax=axis: np.take(a, i, ax),
+                 fn=lambda a, i, ax=axis: pr.take(a, i, ax), detail=f"axis {axis}",
+                 torch=None if label in ("int32",) or axis is not None or "2-d" in label else
+                 lambda t, a, i: t.take(a, i))  # fmt: skip
+    rng = np.random.default_rng(6)
+    for axis in (0, 1, -1):
+        shape = list(x.shape)
+        shape[axis] = 6
+        along = rng.integers(0, x.shape[axis], shape)
+        case("take_along_axis", [("same axes", (x, along))], fn=lambda a, i, ax=axis:
+             pr.take_along_axis(a, i, ax), oracle=lambda a, i, ax=axis: np.take_along_axis(
+                 a, i, ax), detail=f"axis {axis}", torch=lambda t, a, i, ax=axis:
+             t.take_along_dim(a, i, ax))  # fmt: skip
+        smaller = [min(n, 2) for n in x.shape]
+        smaller[axis] = 4
+        few = rng.integers(0, x.shape[axis], smaller)
+        values = distinct(*smaller, seed=7)
+
+        def gathered(a: Array, i: Array, ax: int = axis) -> Array:
+            out = np.empty(i.shape, a.dtype)
+            for place in np.ndindex(*i.shape):
+                at = list(place)
+                at[ax] = i[place]
+                out[place] = a[tuple(at)]
+            return out
+
+        def scattered(a: Array, i: Array, v: Array, ax: int = axis) -> Array:
+            out = a.copy()
+            for place in np.ndindex(*i.shape):
+                at = list(place)
+                at[ax] = i[place]
+                out[tuple(at)] += v[place]
+            return out
+
+        case("gather", [("smaller", (x, few))], gathered, detail=f"axis {axis}",
+             fn=lambda a, i, ax=axis: pr.gather(a, ax, i),
+             torch=lambda t, a, i, ax=axis: t.gather(a, ax, i))  # fmt: skip
+        whole = (x * 10).astype(np.int64), few, (values * 10).astype(np.int64)
+        rows = [("repeats", (x, few, values)), ("int64", whole)]
+        add = lambda a, i, v, ax=axis: pr.scatter_add(a, ax, i, v)  # noqa: E731
+        case("scatter_add", rows, scattered, fn=add, detail=f"axis {axis}",
+             torch=lambda t, a, i, v, ax=axis: t.scatter_add(a, ax, i, v))  # fmt: skip
+    case("take_along_axis", [("broadcast", (x, np.array([[[0, 4, 1]]])))],
+         lambda a, i: np.take_along_axis(a, np.broadcast_to(i, (4, 3, 3)), -1))  # fmt: skip
+    labels = [("1-d", (np.array([2, 0, 1]),)), ("2-d", (np.array([[2, 0], [1, 1]], np.int32),)),
+              ("0-d", (np.array(2),)), ("none", (np.zeros((0,), np.int64),))]  # fmt: skip
+    case("one_hot", labels, lambda i: np.eye(4, dtype=np.int64)[i], fn=lambda i: pr.one_hot(i, 4),
+         torch=lambda t, i: t.nn.functional.one_hot(i.long(), 4))  # fmt: skip
+    case("one_hot", labels[:3], lambda i: np.eye(3, dtype=np.float32)[i],
+         fn=lambda i: pr.one_hot(i, dtype=pr.float32), traced=False, detail="counted")  # fmt: skip
+
+
+# Linear algebra
+
+
+def _products() -> None:
+    shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
+        ((2, 3), (3, 4)), ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 4)), ((5, 2, 3), (5, 3, 4)),
+        ((5, 2, 3), (3, 4)), ((2, 3), (5, 3, 4)), ((5, 1, 2, 3), (6, 3, 4)), ((5, 2, 3), (3,)),
+        ((3,), (5, 3, 4)), ((0, 3), (3, 4)), ((2, 0), (0, 4)), ((1, 1), (1, 1)), ((0,), (0,)),
+    ]  # fmt: skip
+    rows: list[Labelled] = [(f"{a} {b}", (sample(a), sample(b, seed=1))) for a, b in shapes]
+    m, n = sample((4, 2)), sample((6, 8), seed=2)
+    rows += [
+        ("transposed", (m.T, n.T[::2, ::2])),
+        ("flipped", (sample((2, 3))[::-1, ::-1], sample((3, 2)))),
+        ("float32", (sample((2, 3)).astype(F32), sample((3, 2), seed=1).astype(F32))),
+        ("float32 and float64", (sample((2, 3)).astype(F32), sample((3, 2), seed=1))),
+        ("int64", (np.arange(6).reshape(2, 3), np.arange(6).reshape(3, 2) - 3)),
+        ("int64 and float32", (np.arange(6).reshape(2, 3), sample((3, 2)).astype(F32))),
+        ("uint8", (np.arange(6, dtype=np.uint8).reshape(2, 3) * 40,
+                   np.arange(6, dtype=np.uint8).reshape(3, 2))),
+        ("bool", (np.array([[True, False]]), np.array([[True], [True]]))),
+        ("complex", (sample((2, 3)) * 1j + 1, sample((3, 2)) - 2j)),
+        ("nan", (np.array([[np.nan, 1.0], [0.0, np.inf]]), np.array([[1.0, 0.0], [0.0, 2.0]]))),
+    ]  # fmt: skip
+    odd = {"int64 and float32", "float32 and float64", "bool", "uint8"}
+    for label, arrays in rows:
+        case("matmul", [(label, arrays)], _matmul, smooth=label != "nan",
+             torch=None if label in odd else "matmul")  # fmt: skip
+    layers: list[tuple[str, tuple[tuple[int, ...], ...]]] = [
+        ("2-d", ((4, 3), (2, 3))), ("1-d", ((3,), (2, 3))), ("3-d", ((5, 4, 3), (2, 3))),
+        ("bias", ((4, 3), (2, 3), (2,))), ("bias 1-d", ((3,), (2, 3), (2,))),
+        ("bias 3-d", ((5, 4, 3), (2, 3), (2,))), ("empty", ((0, 3), (2, 3), (2,))),
+        ("no features", ((4, 0), (2, 0), (2,))),
+    ]  # fmt: skip
+    for label, arrays in layers:
+        xs = tuple(sample(shape, seed=i) for i, shape in enumerate(arrays))
+        single = tuple(x.astype(F32) for x in xs)
+        case("linear", [(label, xs), (f"{label} float32", single)], true.wide(_linear),
+             torch=lambda t, *a: t.nn.functional.linear(*a))  # fmt: skip
+    dots = [((3,), (3,)), ((2, 3), (3,)), ((2, 3), (3, 4)), ((), (3,)), ((2, 3), (5, 3, 4)),
+            ((2, 3), ())]  # fmt: skip
+    case("dot", [(f"{a} {b}", (sample(a), sample(b, seed=1))) for a, b in dots], np.dot)
+    case("outer", [("3 2", (sample((3,)), sample((2,), seed=1))), ("0 2", (sample((0,)), sample(
+         (2,))))], lambda a, b: np.array([[x * y for y in b] for x in a]).reshape(
+             a.size, b.size), torch="outer")  # fmt: skip
+    pairings: list[tuple[Any, tuple[int, ...], tuple[int, ...]]] = [
+        (0, (2,), (3,)), (1, (2, 3), (3, 4)), (2, (2, 3, 4), (3, 4, 5)),
+        (([0], [1]), (3, 2), (4, 3)), (([0, 2], [1, 0]), (2, 3, 4), (4, 2, 5)),
+        ((1, 0), (2, 3), (3, 4)), (([-1], [-1]), (2, 3), (4, 3)),
+    ]  # fmt: skip
+    for axes, a, b in pairings:
+        case("tensordot", [(f"{axes}", (sample(a), sample(b, seed=1)))], within=1e-14,
+             fn=lambda x, y, axes=axes: pr.tensordot(x, y, axes),
+             oracle=lambda x, y, axes=axes: np.tensordot(x, y, axes),
+             torch=lambda t, x, y, axes=axes: t.tensordot(x, y, axes if isinstance(axes, int) else
+                 tuple([d] if isinstance(d, int) else d for d in axes)))  # fmt: skip
+    _einsums()
+
+
+def _matmul(a: Array, b: Array) -> Array:
+    """The product by Python sums of Python products, batch by batch."""
+    dtype = true.promoted(a, b)
+    left = a.astype(dtype)[(None,) * (a.ndim == 1)]
+    right = b.astype(dtype)[..., None] if b.ndim == 1 else b.astype(dtype)
+    batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    left = np.broadcast_to(left, batch + left.shape[-2:])
+    right = np.broadcast_to(right, batch + right.shape[-2:])
+    out = np.empty((*batch, left.shape[-2], right.shape[-1]), dtype)
+    bits = 8 * dtype.itemsize if dtype.kind in "iu" else 0
+    for place in np.ndindex(*out.shape):
+        row, column = left[place[:-1]].tolist(), right[(*place[:-2], slice(None), place[-1])]
+        total = sum(x * y for x, y in zip(row, column.tolist(), strict=True))
+        out[place] = total % 2**bits if dtype.kind == "u" else total
+    if b.ndim == 1:
+        out = out[..., 0]
+    return out[..., 0, :] if a.ndim == 1 and b.ndim > 1 else out[..., 0] if a.ndim == 1 else out
+
+
+def _linear(x: Array, w: Array, b: Array | None = None) -> Array:
+    y = (x[..., None, :] * w).sum(-1)
+    return y if b is None else y + b
+
+
+EINSUMS: list[tuple[str, list[tuple[int, ...]]]] = [
+    ("ij,jk->ik", [(2, 3), (3, 4)]),
+    ("ij,jk", [(2, 3), (3, 4)]),
+    ("ij->ji", [(2, 3)]),
+    ("ij->", [(2, 3)]),
+    ("ij", [(2, 3)]),
+    ("ba", [(2, 3)]),
+    ("ii->i", [(3, 3)]),
+    ("ii", [(3, 3)]),
+    ("ii->", [(3, 3)]),
+    ("iij->ij", [(3, 3, 2)]),
+    ("iii->i", [(3, 3, 3)]),
+    ("i,i->", [(3,), (3,)]),
+    ("i,j->ij", [(3,), (2,)]),
+    ("i,i->i", [(3,), (3,)]),
+    ("bij,bjk->bik", [(5, 2, 3), (5, 3, 4)]),
+    ("bhqd,bhkd->bhqk", [(2, 3, 4, 5), (2, 3, 6, 5)]),
+    ("bij,jk->bik", [(5, 2, 3), (3, 4)]),
+    ("...ij,...jk->...ik", [(5, 2, 3), (3, 4)]),
+    ("...i,i", [(5, 2, 3), (3,)]),
+    ("i...->...", [(3, 2, 4)]),
+    ("...", [(2, 3)]),
+    ("ab,bc,cd->ad", [(2, 3), (3, 4), (4, 2)]),
+    ("ab,cd,ef->", [(2, 3), (2, 2), (1, 3)]),
+    ("i,ij,j->", [(3,), (3, 4), (4,)]),
+    ("ij,ij->ij", [(2, 3), (2, 3)]),
+    ("ij,kj->ki", [(2, 3), (4, 3)]),
+    (",ij->ij", [(), (2, 3)]),
+    ("ij,j->i", [(0, 3), (3,)]),
+    ("ij,j->i", [(2, 0), (0,)]),
+    ("bn,anm,bm->ba", [(2, 3), (5, 3, 4), (2, 4)]),
+    ("aab,bc->ac", [(2, 2, 3), (3, 4)]),
+    ("Ij,jK->IK", [(2, 3), (3, 4)]),
+    ("...a,...b->...ab", [(4, 2), (1, 3)]),
+]
+
+
+def _einsums() -> None:
+    for equation, shapes in EINSUMS:
+        xs = tuple(sample(shape, seed=i) for i, shape in enumerate(shapes))
+        case("einsum", [(equation, xs)], lambda *a, e=equation: np.einsum(e, *a), within=1e-14,
+             fn=lambda *a, e=equation: pr.einsum(e, *a), views=len(shapes) == 1,
+             torch=lambda t, *a, e=equation: t.einsum(e, *a))  # fmt: skip
+
+
+# Order
+
+
+def _order() -> None:
+    rows: list[Labelled] = [
+        ("float64", (distinct(3, 4),)),
+        ("float32", (distinct(3, 4, seed=1).astype(F32),)),
+        ("int64", (np.array([[3, 1, 3, 2], [0, 0, -5, 9]]),)),
+        ("ties", (np.array([[1.0, 0.0, 1.0, 0.0, -0.0]]),)),
+        ("edges", (np.array([[np.nan, 1.0, np.inf, -np.inf, np.nan, 0.0]]),)),
+        ("transposed", (distinct(4, 3).T,)),
+        ("one", (np.array([[0.5]]),)),
+        ("empty", (np.zeros((2, 0)),)),
+        ("bool", (np.array([[True, False, True]]),)),
+    ]
+
+    def order(row: list[Any], descending: bool) -> list[int]:
+        numbers = [i for i, v in enumerate(row) if v == v]
+        nans = [i for i, v in enumerate(row) if v != v]
+        ordered = sorted(numbers, key=lambda i: -row[i] if descending else row[i])
+        return nans + ordered if descending else ordered + nans
+
+    for axis in (-1, 0):
+        for descending in (False, True):
+
+            def indices(x: Array, a: int = axis, d: bool = descending) -> Array:
+                lane = lambda v: np.array(order(v.astype(object).tolist(), d), np.int64)  # noqa: E731
+                return np.apply_along_axis(lane, a, x) if x.size else np.zeros(x.shape, np.int64)
+
+            def both(x: Array, f: Any = indices, a: int = axis) -> Any:
+                return np.take_along_axis(x, f(x), a), f(x)
+
+            detail = f"axis {axis} {'down' if descending else 'up'}"
+            case("argsort", rows, indices, smooth=False, detail=detail,
+                 fn=lambda x, a=axis, d=descending: pr.argsort(x, a, d),
+                 torch=lambda t, x, a=axis, d=descending: t.argsort(
+                     x, dim=a, descending=d, stable=True))  # fmt: skip
+            case("sort", [r for r in rows if r[0] not in ("edges", "ties")], both, detail=detail,
+                 fn=lambda x, a=axis, d=descending: tuple(pr.sort(x, a, d)),
+                 torch=lambda t, x, a=axis, d=descending: tuple(t.sort(
+                     x, dim=a, descending=d, stable=True)))  # fmt: skip
+
+            def top(x: Array, f: Any = indices, a: int = axis) -> Any:
+                picked = np.take(f(x), [0, 1], a)
+                return np.take_along_axis(x, picked, a), picked
+
+            case("topk", rows[:2], top, detail=detail, fn=lambda x, a=axis, d=descending: tuple(
+                 pr.topk(x, 2, a, largest=d)), torch=lambda t, x, a=axis, d=descending: tuple(
+                     t.topk(x, 2, a, d)))  # fmt: skip
+    case("sort", rows[3:5], lambda x: np.sort(x), fn=lambda x: pr.sort(x).values, smooth=False,
+         torch=lambda t, x: t.sort(x).values)  # fmt: skip
+    case("sort", [("0-d", (np.array(2.0),))], lambda x: (x, np.array(0)), views=True,
+         fn=lambda x: tuple(pr.sort(x)))  # fmt: skip
+    case("argsort", [("0-d", (np.array(2.0),))], lambda x: np.array(0))
+    repeated = [("int64", (np.array([[3, 1], [3, 2]]),)), ("float", (np.array([2.0, -1.0, 2.0]),)),
+                ("empty", (np.zeros(0),))]  # fmt: skip
+    case("unique", repeated, lambda x: np.array(sorted(set(x.ravel().tolist())), x.dtype),
+         traced=False, smooth=False, torch=lambda t, x: t.unique(x.detach()))  # fmt: skip
+    case("unique", repeated, _unique, traced=False, smooth=False, detail="all",
+         fn=lambda x: pr.unique(x, return_inverse=True, return_counts=True))  # fmt: skip
+    case("nonzero", [("2-d", (np.array([[0, 5], [7, 0]]),)), ("1-d", (np.array([0.0, -1.0]),)),
+         ("nan", (np.array([np.nan, 0.0, -0.0]),))], lambda x: tuple(
+             np.array([i[k] for i in np.ndindex(*x.shape) if x[i] != 0], np.int64)
+             for k in range(x.ndim)), traced=False, smooth=False)  # fmt: skip
+
+
+def _unique(x: Array) -> Any:
+    values = sorted(set(x.ravel().tolist()))
+    places = [values.index(v) for v in x.ravel().tolist()]
+    counts = [places.count(i) for i in range(len(values))]
+    whole = [np.array(list_, np.int64) for list_ in (places, counts)]
+    return np.array(values, x.dtype), whole[0].reshape(x.shape), whole[1]
+
+
+# Creation and chance: no tensors in
+
+
+def _creation() -> None:
+    made: list[tuple[str, str, Callable[[], Tensor], Array]] = [
+        ("zeros", "2 3", lambda: pr.zeros(2, 3), np.zeros((2, 3), F32)),
+        ("zeros", "tuple", lambda: pr.zeros((0, 2), dtype=int), np.zeros((0, 2), int)),
+        ("zeros", "0-d", lambda: pr.zeros(), np.zeros((), F32)),
+        ("ones", "3", lambda: pr.ones(3), np.ones(3, F32)),
+        ("ones", "bool", lambda: pr.ones(2, dtype=bool), np.ones(2, bool)),
+        ("empty", "2", lambda: pr.empty(2), np.zeros(2, F32)),
+        ("full", "int", lambda: pr.full((2, 2), 7), np.full((2, 2), 7)),
+        ("full", "float", lambda: pr.full(3, 0.5), np.full(3, 0.5, F32)),
+        ("full", "bool", lambda: pr.full((), True), np.array(True)),
+        ("full", "dtype", lambda: pr.full((2,), 3, dtype="float16"), np.full(2, 3, "f2")),
+        ("arange", "5", lambda: pr.arange(5), np.array([0, 1, 2, 3, 4])),
+        ("arange", "2 9 3", lambda: pr.arange(2, 9, 3), np.array([2, 5, 8])),
+        ("arange", "down", lambda: pr.arange(5, 0, -2), np.array([5, 3, 1])),
+        (
+            "arange",
+            "floats",
+            lambda: pr.arange(0.0, 1.0, 0.25),
+            np.array([0, 0.25, 0.5, 0.75], F32),
+        ),
+        ("arange", "none", lambda: pr.arange(3, 3), np.zeros(0, np.int64)),
+        ("arange", "dtype", lambda: pr.arange(3, dtype=pr.float64), np.array([0.0, 1, 2])),
+        ("linspace", "5", lambda: pr.linspace(0, 1, 5), np.array([0, 0.25, 0.5, 0.75, 1], F32)),
+        ("linspace", "one", lambda: pr.linspace(2, 3, 1), np.array([2], F32)),
+        ("eye", "3", lambda: pr.eye(3), np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], F32)),
+        ("eye", "2 3", lambda: pr.eye(2, 3, dtype=int), np.array([[1, 0, 0], [0, 1, 0]])),
+    ]
+    for name, label, fn, expected in made:
+        case(name, [(label, ())], lambda e=expected: e, fn=fn)
+    like: list[Labelled] = [
+        ("float64", (sample((2, 3)),)),
+        ("int8", (np.ones(3, np.int8),)),
+        ("0-d", (np.array(True),)),
+        ("empty", (np.zeros((0, 2), F32),)),
+    ]
+    case("zeros_like", like, lambda x: x != x, fn=lambda x: pr.zeros_like(x, bool), detail="bool",
+         smooth=False)  # fmt: skip
+    case("zeros_like", like, lambda x: np.zeros(x.shape, x.dtype), smooth=False, torch="zeros_like")
+    case("ones_like", like, lambda x: np.ones(x.shape, x.dtype), smooth=False, torch="ones_like")
+    case("empty_like", like, lambda x: np.zeros(x.shape, x.dtype), smooth=False)
+    case("full_like", like, lambda x: np.full(x.shape, 1, x.dtype), smooth=False,
+         fn=lambda x: pr.full_like(x, 1), torch=lambda t, x: t.full_like(x, 1))  # fmt: skip
+    copied = like + [(name, (x,)) for name, x in given.layouts(lambda s: sample(s))]
+    case("tensor", copied, lambda x: x.copy(), smooth=False)
+    case("tensor", copied[:2], lambda x: x.astype(F32), fn=lambda x: pr.tensor(x, dtype="float"),
+         smooth=False, detail="float")  # fmt: skip
+    case("asarray", copied, lambda x: x.copy(), views=True)
+    case("from_numpy", copied, lambda x: x.copy(), views=True)
+
+
+def _random() -> None:
+    from_bits: list[tuple[str, str, Callable[[Any], Tensor], Any]] = [
+        ("rand", "float32", lambda g: pr.rand(2, 3, generator=g), lambda w: np.array(
+            [(v >> 8) * 2.0**-24 for v in w(6)], F32).reshape(2, 3)),
+        ("rand", "float16", lambda g: pr.rand(5, dtype="half", generator=g), lambda w: np.array(
+            [(v >> 21) * 2.0**-11 for v in w(5)], "f2")),
+        ("rand", "float64", lambda g: pr.rand((2,), dtype=pr.float64, generator=g), lambda w:
+            np.array([((a << 32 | b) >> 11) * 2.0**-53 for a, b in _twos(w(4))])),
+        ("uniform", "-1 3", lambda g: pr.uniform(-1, 3, (4,), generator=g), lambda w: np.array(
+            [(v >> 8) * 2.0**-24 * 4 - 1 for v in w(4)], F32)),
+        ("randint", "10", lambda g: pr.randint(10, shape=(7,), generator=g), lambda w: np.array(
+            [v * 10 >> 32 for v in w(7)])),
+        ("randint", "-3 3", lambda g: pr.randint(-3, 3, (2, 2), "int8", generator=g), lambda w:
+            np.array([(v * 6 >> 32) - 3 for v in w(4)], np.int8).reshape(2, 2)),
+        ("bernoulli", "0.3", lambda g: pr.bernoulli(0.3, (9,), generator=g), lambda w: np.array(
+            [float((v >> 8) * 2.0**-24 < np.float32(0.3)) for v in w(9)], F32)),
+        ("randperm", "6", lambda g: pr.randperm(6, generator=g), lambda w: np.argsort(
+            [a << 32 | b for a, b in _twos(w(12))])),
+    ]  # fmt: skip
+    for name, label, fn, oracle in from_bits:
+        seed = 2**40 + 5
+        words = lambda n, s=seed: true.philox(s, 0, n)  # noqa: E731
+        case(name, [(label, ())], lambda o=oracle, w=words: o(w),
+             fn=lambda f=fn, s=seed: f(pr.Generator(s)))  # fmt: skip
+    normals = true.philox(3, 0, 6)
+    quantile = np.array([_normal_quantile((v + 0.5) * 2.0**-32) for v in normals])
+    case("randn", [("float32", ())], lambda: quantile.astype(F32),
+         fn=lambda: pr.randn(6, generator=pr.Generator(3)))  # fmt: skip
+    case("normal", [("2 0.5", ())], lambda: (quantile.astype(F32) * 0.5 + 2).astype(F32),
+         fn=lambda: pr.normal(2, 0.5, (6,), generator=pr.Generator(3)))  # fmt: skip
+    like = [("float32", (np.zeros((2, 3), F32),))]
+    case("rand_like", like, lambda x: np.array([(v >> 8) * 2.0**-24 for v in normals], F32)
+         .reshape(2, 3), fn=lambda x: pr.rand_like(x, pr.Generator(3)), smooth=False)  # fmt: skip
+    case("randn_like", like, lambda x: quantile.astype(F32).reshape(2, 3), smooth=False,
+         fn=lambda x: pr.randn_like(x, pr.Generator(3)))  # fmt: skip
+
+
+def _twos(words: list[int]) -> list[tuple[int, int]]:
+    return list(zip(words[::2], words[1::2], strict=True))
+
+
+def _normal_quantile(p: float) -> float:
+    """Where the normal distribution reaches p, by bisection of math.erfc."""
+    low, high = -10.0, 10.0
+    for _ in range(200):
+        middle = (low + high) / 2
+        if 0.5 * math.erfc(-middle / math.sqrt(2)) < p:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+FAMILIES: Sequence[Callable[[], None]] = (
+    _unary, _whole_unary, _binary, _reductions, _softmaxes, _movement, _indexing, _products,
+    _order, _creation, _random,
+)  # fmt: skip
+for _family in FAMILIES:
+    _family()

@@ -102,9 +102,15 @@ def _bar(title: str, steps: int | None) -> Any:
     from tqdm.auto import tqdm
 
     return tqdm(
-        total=steps, desc=title, unit=" batches", file=sys.stdout, mininterval=REFRESH, miniters=1,
+        total=steps,
+        desc=title,
+        unit=" batches",
+        file=sys.stdout,
+        mininterval=REFRESH,
+        miniters=1,
         dynamic_ncols=True,
-    )  # fmt: skip
+        bar_format=steps and "{desc} {bar} {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
+    )
 
 
 said: set[str] = set()

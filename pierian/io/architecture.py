@@ -66,9 +66,18 @@ def _describe(module: Module, path: str, seen: dict[int, str], where: str) -> di
     if _origin(registered().get(cls.__name__)) != _origin(cls):
         fix = f"Write @pr.register above `class {cls.__name__}`"
         raise _unknown(where, title, f"{cls.__module__}.{cls.__qualname__}", fix)
+    config = module.config()
+    try:
+        json.dumps(config)
+    except (TypeError, ValueError) as error:
+        must, fix = (
+            f"the config of {title} must be JSON",
+            "Let its method config return such values",
+        )
+        raise failure(where, must, "text, numbers, lists and dicts", error, fix) from error
     return {
         "class": cls.__name__,
-        "config": module.config(),
+        "config": config,
         "training": module.training,
         "children": {
             name: _describe(child, _join(path, name), seen, where)
@@ -123,7 +132,7 @@ class Builder:
         check(node, "", self.where)
         model = self.new(node, "")
         for parent, name, first in self.shared:
-            setattr(self.made[parent], name, self.made[first])
+            _put(self.made[parent], name, self.made[first])
         for module in list(model.modules()):
             for name, child in module.named_children():
                 setattr(module, name, child)  # tells it its place, which a stand-in may have had
@@ -159,7 +168,7 @@ class Builder:
             elif below not in self.made and isinstance(own, Module) and self.alike(own, child):
                 self.finish(own, child, below)
             elif below not in self.made or own is not self.made[below]:
-                setattr(module, name, parts[name])
+                _put(module, name, parts[name])
         module.training = node["training"]
 
     def alike(self, own: Module, node: Mapping[str, Any]) -> bool:
@@ -188,6 +197,14 @@ class Parts(Mapping[str, Module]):
 
     def __len__(self) -> int:
         return len(self.nodes)
+
+
+def _put(module: Module, name: str, part: Module) -> None:
+    """Make `part` a part, under a name that is one or that stands for nothing else."""
+    if isinstance(module.__dict__.get(name, ...), Module | None):
+        setattr(module, name, part)
+    else:
+        module.add_module(name, part)
 
 
 def check(node: Any, path: str, where: str) -> None:

@@ -7,9 +7,11 @@ says of the modules. A change that old readers cannot take raises VERSION; `load
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -84,14 +86,8 @@ def load(path: Any) -> Module:
         fix = "Make the model, then pr.io.load_weights(model, path)"
         must = "the file must say what the model is"
         raise failure(where, must, "a file that model.save wrote", got, fix)
-    _understand(contents.record, where)
-    try:
+    with _understood(contents.record, where):
         return rebuild(contents.record, contents.arrays, where)
-    except CheckpointError:
-        raise
-    except Exception as error:  # a record that we did not write can lead to anything
-        must, got = "the model must be described in full", f"{type(error).__name__}: {error}"
-        raise failure(where, must, "what save writes", got, AGAIN) from error
 
 
 def save_weights(model: Module, path: Any) -> None:
@@ -122,8 +118,8 @@ def load_weights(model: Module, path: Any, strict: bool = True) -> LoadedKeys:
     contents = unpack(file.read(path, where), where)
     arrays, record = contents.arrays, contents.record
     if record is not None:
-        _understand(record, where)
-        arrays |= {name: arrays[first] for name, first in record["tied"].items()}
+        with _understood(record, where):
+            arrays |= {name: arrays[first] for name, first in record["tied"].items()}
     return model.load_state_dict(arrays, strict, where=where)
 
 
@@ -131,8 +127,9 @@ def _where(act: str, path: Any) -> str:
     return f'{act}("{os.fsdecode(path)}")'
 
 
-def _understand(record: dict[str, Any], where: str) -> None:
-    """Refuse a record of another format, or of a later version than this one."""
+@contextlib.contextmanager
+def _understood(record: dict[str, Any], where: str) -> Iterator[None]:
+    """Refuse a record of another format or of a later version, or what cannot be read as ours."""
     form, version = record.get("format"), record.get("version")
     if form != FORMAT or type(version) is not int or version < 1:
         wanted, got = f"format {FORMAT!r} and a version", f"format {form!r}, version {version!r}"
@@ -141,6 +138,13 @@ def _understand(record: dict[str, Any], where: str) -> None:
         wanted, fix = f"version {VERSION} of the format or older", "pip install --upgrade pierian"
         got = f"version {version}, saved by Pierian {record.get('pierian')}"
         raise failure(where, "the file must not be newer than the program", wanted, got, fix)
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except Exception as error:  # a record that we did not write can lead to anything
+        must, got = "the model must be described in full", f"{type(error).__name__}: {error}"
+        raise failure(where, must, "what save writes", got, AGAIN) from error
 
 
 def _check(record: dict[str, Any], arrays: dict[str, np.ndarray], where: str) -> None:

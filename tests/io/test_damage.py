@@ -242,7 +242,10 @@ def test_contradictions_in_the_description_are_refused(path: Path, whole: bytes)
         (edited(whole, "architecture", "children", **{"2": {"shared": "7"}}), made),
         (edited(whole, "architecture", "children", **{"2": {"shared": ""}}), made),
         (edited(whole, "architecture", "children", **{"2": {"shared": 3}}), full),
-        (edited(whole, "architecture", "children", __class__={"shared": "0"}), full),
+        *(
+            (edited(whole, "architecture", "children", **{name: {"shared": "0"}}), "must be free")
+            for name in ("__class__", "__dict__", "_arguments", "_parent", "forward", "a.b", "")
+        ),
         (edited(whole, "architecture", training="no"), full),
         (edited(whole, inputs=[{"shape": [2], "dtype": "object"}]), full),
     ]
@@ -348,6 +351,27 @@ def test_a_mutant_is_refused_or_harmless(path: Path, whole: bytes) -> None:
         else:
             assert same(loaded, model) or same(loaded, other)
     assert refused > 0.9 * MUTANTS
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered in cast")
+def test_weights_of_a_mutant_are_refused_or_fit(path: Path, whole: bytes) -> None:
+    model = small()
+    io.save_weights(model, path)
+    raw, refused = path.read_bytes(), 0
+    for mutant in mutants(raw, raw[::-1], seed=2):
+        path.unlink()
+        path.write_bytes(mutant)
+        before = [tensor.numpy().tobytes() for tensor in model.state_dict().values()]
+        try:
+            io.load_weights(model, path)
+        except CheckpointError as error:
+            refused += 1
+            assert str(error).startswith(f'load_weights("{path}"): ')
+            assert before == [tensor.numpy().tobytes() for tensor in model.state_dict().values()]
+    assert refused > 0.7 * MUTANTS
+    path.write_bytes(edited(whole, tied=...))
+    with pytest.raises(CheckpointError, match="must be described in full; .* KeyError: 'tied'"):
+        io.load_weights(model, path)
 
 
 JUNK: list[Any] = [None, True, -1, 0, 1, 3, 1.5, float("nan"), "", "0", "Linear", [], [1], {},

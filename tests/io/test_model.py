@@ -400,6 +400,19 @@ def test_an_argument_that_json_cannot_hold_is_refused(tmp_path: Path) -> None:
     assert says.startswith('Dense("0"): argument activation must be something JSON can hold')
 
 
+def test_a_config_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    @pr.register
+    class Vague(nn.Module):
+        def config(self) -> Any:
+            return {"a": {1, 2}}
+
+    assert refusal(nn.Sequential(Vague()), tmp_path / "m") == (
+        'save("m"): the config of Vague("0") must be JSON; expected text, numbers, lists and '
+        "dicts, got Object of type set is not JSON serializable. Let its method config return such "
+        "values."
+    )
+
+
 def test_a_dtype_that_safetensors_lacks_is_refused(tmp_path: Path) -> None:
     for dtype in ("complex64", "complex128", "longdouble"):
         model = Twins()

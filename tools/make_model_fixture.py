@@ -25,20 +25,20 @@ def fill(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def main(argv: list[str]) -> int:
-    """Writes a model with a waiting size, nesting, sharing, ties, frozen parts and mixed modes."""
+    """Writes a model with a waiting size, nesting, sharing, ties, frozen parts and changed ones."""
     sys.path.insert(0, str(REPOSITORY))
     from pierian import io, nn
 
     body = nn.Sequential(nn.Linear(4, 4), nn.LeakyReLU(0.1))
     parts = {"flat": nn.Flatten(), "first": nn.Dense(4, "relu"), "body": body, "again": body,
-             "drop": nn.Dropout(0.25), "list": nn.Sequential(nn.Linear(4, 4), nn.Tanh()),
+             "drop": nn.Dropout(0.5), "list": nn.Sequential(nn.Linear(4, 4), nn.Tanh()),
              "head": nn.Linear(4, 3, bias=False)}  # fmt: skip
     model = nn.Sequential(parts).build((2, 3))
     model["list"][0].weight = body[0].weight
     model["first"].bias = body[0].bias
     model.load_state_dict({name: fill(t.shape) for name, t in model.state_dict().items()})
     body.freeze()
-    model["drop"].eval()
+    model["drop"].eval().p = 0.25
     version = io.model.VERSION
     folder = REPOSITORY / "tests" / "io" / "fixtures"
     target = Path(argv[0]) if argv else folder / f"model_v{version}.safetensors"

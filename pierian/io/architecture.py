@@ -25,7 +25,8 @@ from pierian.io.tensors import AGAIN
 from pierian.nn import Module, Parameter, registered
 from pierian.ops import random
 
-FIELDS = {"class": str, "config": dict, "training": bool, "children": dict}  # of a module
+FIELDS = {"class": str, "config": dict, "attributes": dict, "training": bool, "children": dict}
+Plain = bool | int | float | str | None
 SHARED = "shared"  # marks a part that stands elsewhere already, and says where
 
 
@@ -78,6 +79,11 @@ def _describe(module: Module, path: str, seen: dict[int, str], where: str) -> di
     return {
         "class": cls.__name__,
         "config": config,
+        "attributes": {  # arguments that were changed since, like the p of a dropout
+            name: value
+            for name, value in vars(module).items()
+            if isinstance(value, Plain) and name in config and not _same(value, config[name])
+        },
         "training": module.training,
         "children": {
             name: _describe(child, _join(path, name), seen, where)
@@ -169,6 +175,9 @@ class Builder:
                 self.finish(own, child, below)
             elif below not in self.made or own is not self.made[below]:
                 _put(module, name, parts[name])
+        for name, value in node["attributes"].items():
+            if name in node["config"] and name in vars(module):
+                setattr(module, name, value)
         module.training = node["training"]
 
     def alike(self, own: Module, node: Mapping[str, Any]) -> bool:

@@ -34,9 +34,9 @@ def save(model: Module, path: Any) -> None:
     """Write the architecture and the weights of `model` to one file, for `load`.
 
     The file is a safetensors file, so other tools can read the weights. It holds classes by name
-    and constructor arguments, never code. Not part of it: optimizer, loss, hooks, gradients and
-    attributes set after the constructor, other than tensors and modules. The first time, a second
-    model is made from the description, so that what could not be loaded is refused here.
+    and constructor arguments, never code. Not part of it: optimizer, loss, hooks, gradients, and
+    attributes other than tensors, modules and arguments kept under their own names. The first
+    time, a second model is made as `load` would do it, so what could not be loaded is refused.
 
     Args:    model  its classes are Pierian's own or have `@pr.register` above them.
              path   of the file, taken as it is (`.safetensors` is the usual end). Missing folders

@@ -221,15 +221,15 @@ def test_a_missing_part_of_the_record_is_named(path: Path, whole: bytes, field: 
 
 
 @pytest.mark.parametrize("value", [..., None, 3])
-@pytest.mark.parametrize("field", ["class", "config", "training", "children"])
+@pytest.mark.parametrize("field", ["class", "config", "attributes", "training", "children"])
 def test_a_missing_part_of_a_module_is_named(
     path: Path, whole: bytes, field: str, value: Any
 ) -> None:
-    keys = ["class", "config", "training", "children"]
+    keys = ["class", "config", "attributes", "training", "children"]
     keys = [key for key in keys if key != field or value is not ...]
     assert complaint(path, edited(whole, "architecture", "children", "1", **{field: value})) == (
         "load(\"m\"): part '1' of the model must be described in full; expected class, config, "
-        f"training, children, got {json.dumps(keys)}. {AGAIN}"
+        f"attributes, training, children, got {json.dumps(keys)}. {AGAIN}"
     )
 
 
@@ -249,10 +249,11 @@ def test_contradictions_in_the_description_are_refused(path: Path, whole: bytes)
         (edited(whole, "architecture", training="no"), full),
         (edited(whole, inputs=[{"shape": [2], "dtype": "object"}]), full),
     ]
-    node: dict[str, Any] = {"class": "Identity", "config": {}, "training": True, "children": {}}
+    node: dict[str, Any] = {"class": "Identity", "config": {}, "attributes": {}, "training": True}
+    node["children"] = {}
     for _ in range(400):
         node = {"class": "Sequential", "config": {"layers": [{"0": {"$module": "0"}}]},
-                "training": True, "children": {"0": node}}  # fmt: skip
+                "attributes": {}, "training": True, "children": {"0": node}}  # fmt: skip
     cases.append((edited(whole, architecture=node), "RecursionError: "))
     for raw, says in cases:
         assert says in complaint(path, raw)

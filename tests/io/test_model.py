@@ -162,6 +162,17 @@ def scrambled() -> nn.Module:
     return model
 
 
+def changed() -> nn.Module:
+    """Arguments that were changed after the constructor, parts that were taken out."""
+    net = Net(3, 1, drop=0.5)
+    net.drop.p = 0.25
+    net.body[0].bias = None
+    net.head = nn.Sequential(nn.LeakyReLU(0.5), Net(3, 1, drop=0.5))
+    net.head[0].negative_slope = 0.25
+    net.head[1].drop = None
+    return net.build(3)
+
+
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "linear": lambda: nn.Linear(3, 2),
     "no bias": lambda: nn.Linear(3, 2, bias=False),
@@ -183,6 +194,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "grown": grown,
     "frozen": frozen,
     "modes": modes,
+    "changed": changed,
     "tied by the constructor": Twins,
     "tied after": tied,
     "untied": untied,
@@ -236,7 +248,7 @@ def test_a_model_comes_back_the_same(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     ["linear", "built", "half built", "built early", "names", "user", "shared module", "grown",
-     "frozen", "tied after", "untied", "unshared", "buffer", "parts of parts"],
+     "frozen", "changed", "tied after", "untied", "unshared", "buffer", "parts of parts"],
 )  # fmt: skip
 def test_a_loaded_model_computes_and_trains_as_before(tmp_path: Path, name: str) -> None:
     model = MODELS[name]()
@@ -444,20 +456,20 @@ def test_what_would_not_be_made_again_is_refused(tmp_path: Path) -> None:
         return model
 
     def drop(model: Any) -> None:
-        model.drop = None
+        del model[0].drop
 
     def add(model: Any) -> None:
         model.scale = nn.Parameter([1.0])
 
     def lose(model: Any) -> None:
-        model.bias = None
+        del model.bias
 
     def widen(model: Any) -> None:
         model.weight = nn.Parameter(np.zeros((2, 5), np.float32))
 
     for model, got in {
-        grew(Net(3, drop=0.5), drop): 'architecture.children ["body", "head"], anew '
-        '["body", "drop", "head"]',
+        grew(nn.Sequential(Net(3, drop=0.5)), drop): 'architecture.children.0.children ["body", '
+        '"head"], anew ["body", "drop", "head"]',
         grew(nn.Linear(3, 2), add): "made anew: 0 missing keys, 1 extra (scale), 0 wrong shapes",
         grew(nn.Linear(3, 2), lose): "made anew: 1 missing key (bias), 0 extra, 0 wrong shapes",
         grew(nn.Linear(3, 2), widen): "made anew: 0 missing keys, 0 extra, 1 wrong shape (weight: "
@@ -469,7 +481,7 @@ def test_what_would_not_be_made_again_is_refused(tmp_path: Path) -> None:
 
 def test_a_refused_model_keeps_its_random_numbers(tmp_path: Path) -> None:
     model = nn.Linear(3, 2)
-    model.bias = None
+    del model.bias
     before = pr.ops.random.default.state.tolist()
     refusal(model, tmp_path / "m")
     assert pr.ops.random.default.state.tolist() == before

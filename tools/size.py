@@ -44,7 +44,7 @@ BUDGETS = (
     Budget(("compiler",), 2_200),
     Budget(("nn",), 1_600),
     Budget(("optim", "metrics"), 600),
-    Budget(("data", "io"), 1_150),
+    Budget(("data", "io"), 1_200),
     Budget(("train",), 900),
     Budget(("compat",), 900),
     Budget(("viz",), 500),

@@ -28,6 +28,7 @@ from pierian.base.errors import (
     ShapeError,
     TraceError,
 )
+from pierian.base.memory import keep_freed_memory as _keep_freed_memory
 from pierian.base.version import __version__ as __version__
 from pierian.core.autodiff import (
     backward,

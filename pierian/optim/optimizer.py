@@ -20,14 +20,13 @@ from pierian.base import trees
 from pierian.base.dtypes import float64, is_floating
 from pierian.base.errors import CheckpointError, DtypeError, GradError, lookup, message
 from pierian.core.autodiff import enable_grad, no_grad
-from pierian.core.tensor import Tensor, as_tensor, assign, bind, make, mode
+from pierian.core.tensor import Tensor, as_tensor, assign, bind, make
 from pierian.ops.operands import cast
 from pierian.optim.group import TAGS, Group, check_setting
 
 Pairs = Iterable[tuple[str, Tensor]] | Mapping[str, Tensor]
 Params = Iterable[Tensor] | Pairs | Iterable[Mapping[str, Any]]
 State = dict[str, Tensor]
-PIECE = 1 << 16  # elements: 256 KiB of float32, so that an update stays in the L2 and L3 caches
 
 
 def _renamed(settings: Mapping[str, Any], leave_out: Iterable[str] = ()) -> dict[str, Any]:
@@ -209,21 +208,16 @@ class Optimizer:
         for p, g in members:
             if p.dtype not in by_dtype:
                 by_dtype[p.dtype] = {name: cast(x, p.dtype) for name, x in scalars.items()}
-            k = by_dtype[p.dtype]
-            for piece in _pieces({"p": p, "g": g, **self.state[p]}):
-                self._update(group, piece.pop("p"), piece.pop("g"), piece, k)
-
-    def _update(self, group: Group, p: Tensor, g: Tensor, state: State, k: State) -> None:
-        before = p
-        if group.get("maximize"):
-            g = -g
-        if "weight_decay" in k:
-            scaled = p * k["weight_decay"]
-            before, g = (scaled, g) if self.decoupled else (before, g + scaled)
-        after, slots = self.update(before, g, state, k)
-        assign(p, after, f"{self.name}.step")
-        for name, value in slots.items():
-            assign(state[name], value)
+            k, state, before = by_dtype[p.dtype], self.state[p], p
+            if group.get("maximize"):
+                g = -g
+            if "weight_decay" in k:
+                scaled = p * k["weight_decay"]
+                before, g = (scaled, g) if self.decoupled else (before, g + scaled)
+            after, slots = self.update(before, g, state, k)
+            assign(p, after, f"{self.name}.step")
+            for name, value in slots.items():
+                assign(state[name], value)
 
     # State
 
@@ -307,22 +301,6 @@ class Optimizer:
                     step = float(slots.get("step", 0.0))
                     if steps.setdefault(self.state[p]["step"], step) != step:
                         yield f"parameter {number} at step {step:g}, apart from those it began with"
-
-
-def _pieces(tensors: State) -> Iterator[State]:
-    """The tensors of one parameter, cut alike into pieces that stay in the cache.
-
-    An update is some ten passes over memory; on pieces all but the first run at the cache's speed.
-    Small tensors and odd memory layouts are left whole, and so is everything in a trace.
-    """
-    arrays = {name: t.value for name, t in tensors.items() if t.ndim}
-    n = tensors["p"].numel()
-    if n <= PIECE or mode.tracer or not all(a.flags.c_contiguous for a in arrays.values()):
-        yield dict(tensors)
-        return
-    flat = {name: array.reshape(-1) for name, array in arrays.items()}
-    for start in range(0, n, PIECE):
-        yield {**tensors, **{name: make(a[start : start + PIECE]) for name, a in flat.items()}}
 
 
 def _saved_slots(saved: Mapping[str, Any], number: int) -> dict[str, Any]:

@@ -221,22 +221,6 @@ def test_step_changes_parameters_in_their_memory() -> None:
     assert p.is_leaf
 
 
-@pytest.mark.parametrize("turned", [False, True])
-def test_large_parameters_are_stepped_in_pieces(turned: bool) -> None:
-    values = np.random.default_rng(0).standard_normal((300, 301)).astype(np.float32)
-    p = pr.tensor(values).requires_grad_()
-    parts = [pr.tensor(rows).requires_grad_() for rows in np.split(values, 3)]  # stay whole
-    optimizers = [Adam(x, lr=0.1, amsgrad=True, weight_decay=0.1) for x in ([p], parts)]
-    for _ in range(3):
-        p.grad = pr.tensor(values.T.copy()).t() if turned else pr.tensor(values)
-        for part, rows in zip(parts, np.split(values, 3), strict=True):
-            part.grad = pr.tensor(rows)
-        for optimizer in optimizers:
-            optimizer.step()
-    np.testing.assert_array_equal(p.numpy(), np.concatenate([part.numpy() for part in parts]))
-    assert float(optimizers[0].state[p]["step"]) == 3.0
-
-
 def test_step_runs_a_closure_with_gradients() -> None:
     p = leaf(3.0)
     optimizer = SGD([p], lr=0.5)

@@ -145,7 +145,7 @@ def test_step_with_zeroed_gradients_traces() -> None:
 
 def test_adam_stays_a_short_chain() -> None:
     """Twelve operations per parameter: what eager speed and fused kernels rest on."""
-    size = 50_000  # eagerly this would be cut into pieces
+    size = 50_000
     p = pr.zeros(size).requires_grad_()
     p.grad = pr.ones(size)
     optimizer = optim.Adam([p])

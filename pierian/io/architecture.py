@@ -71,10 +71,8 @@ def _describe(module: Module, path: str, seen: dict[int, str], where: str) -> di
     try:
         json.dumps(config)
     except (TypeError, ValueError) as error:
-        must, fix = (
-            f"the config of {title} must be JSON",
-            "Let its method config return such values",
-        )
+        must = f"the config of {title} must be JSON"
+        fix = "Let its method config return such values"
         raise failure(where, must, "text, numbers, lists and dicts", error, fix) from error
     return {
         "class": cls.__name__,

@@ -95,6 +95,7 @@ class Loop:
         step = train_step(self.model, self.recipe)
         self.model.zero_grad()
         vars(self.model)["stop_training"] = False
+        logs: Logs = {}
         self.events("on_train_begin")
         try:
             for epoch in epochs:
@@ -109,9 +110,9 @@ class Loop:
                 if vars(self.model)["stop_training"]:
                     break
         except KeyboardInterrupt:
-            self.events("on_train_end")
+            self.events("on_train_end", logs)
             raise
-        self.events("on_train_end")
+        self.events("on_train_end", logs)
 
     def evaluate(self, feed: Feed) -> Logs:
         """Loss and metrics over one epoch of `feed`."""

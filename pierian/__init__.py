@@ -206,6 +206,8 @@ bool, int, long, short = bool_, int32, int64, int16
 float, double, half = float32, float64, float16
 cat, clamp, view = concat, clip, reshape
 
+_keep_freed_memory()
+
 __all__ = [
     "Buffer",
     "CheckpointError",

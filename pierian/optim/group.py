@@ -22,6 +22,7 @@ from pierian.core.tensor import Tensor, as_tensor, assign, make
 
 TAGS = frozenset({"params", "param_names", "name"})  # entries of a group that are no settings
 SWITCHES = ("momentum", "dampening", "weight_decay", "lr_decay")  # at 0: left out of the step
+FIXED = ("initial_accumulator_value",)  # read when state is made, never in a step
 NOT_NEGATIVE = ("lr", "momentum", "weight_decay", "eps", "lr_decay", "initial_accumulator_value")
 RANGES: dict[str, tuple[str, int, Callable[[float], bool]]] = {  # in words, how many, the test
     **dict.fromkeys(NOT_NEGATIVE, ("a number >= 0", 1, lambda x: 0 <= x < math.inf)),
@@ -89,7 +90,8 @@ def check_setting(where: str, name: str, value: Any) -> None:
 
 def _stored(where: str, key: str, value: Any) -> Any:
     check_setting(where, key, value)
-    if key in TAGS or isinstance(value, bool | str) or (key in SWITCHES and not value):
+    plain = key in TAGS or key in FIXED or isinstance(value, bool | str)
+    if plain or (key in SWITCHES and not value):
         return value
     value = tuple(value) if isinstance(value, list) else value
     return trees.map_tree(lambda x: make(np.array(x, float64)), value)

@@ -191,8 +191,11 @@ class Feed:
     def epoch(self) -> Iterator[Rows]:
         """The batches of the next epoch."""
         self.number, self.seen = self.number + 1, 0
-        all_of_pass = iter(self.items.__next__, END)
-        for item in all_of_pass if self.given is None else itertools.islice(self.items, self.given):
+        if self.given is None:
+            items: Iterator[Any] = itertools.takewhile(lambda item: item is not END, self.items)
+        else:
+            items = itertools.islice(self.items, self.given)
+        for item in items:
             self.seen += 1
             yield self._batch(item)
 

@@ -216,23 +216,24 @@ def prepare(
 
     Layers learn their sizes from the first batch, in eval mode and without gradients.
     """
+    batch = pred = None
     if recipe.output is None or not model.built:
-        batch = feed.first()
-        xs, y, weight = batch.tensors()
+        batch = feed.first().tensors()
         with modes_kept(model), no_grad():
             model.eval()
-            pred = model(*xs)
-            if not isinstance(pred, Tensor):
-                raise TypeError(
-                    message(where, "the model must give what the loss takes", "one tensor",
-                            f"a {type(pred).__name__}", "Return a tensor from forward")
-                )  # fmt: skip
-            recipe.loss(y, pred, weight)
+            pred = model(*batch[0])
+        if not isinstance(pred, Tensor):
+            raise TypeError(
+                message(where, "the model must give what the loss takes", "one tensor",
+                        f"a {type(pred).__name__}", "Return a tensor from forward")
+            )  # fmt: skip
         recipe.output = pred.shape
     recipe.adopt(model)
     check_labels(where, "y", recipe, feed.rows)
     if validation is not None:
         check_labels(where, "the y of validation", recipe, validation.rows)
+    if batch is not None:
+        recipe.loss(batch[1], pred, batch[2])
 
 
 def check_labels(where: str, name: str, recipe: Recipe, rows: Rows | None) -> None:

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from pierian import data, io, nn, optim
+from pierian.base import file
 from pierian.base.errors import CheckpointError, DataError, PierianError, message
 from pierian.base.version import __version__
 from pierian.data.source import SOURCES
-from pierian.io import file
 from pierian.nn.module import Module
 from pierian.ops.composite import softmax
 from pierian.ops.random import manual_seed

@@ -20,6 +20,7 @@ from urllib.request import getproxies, proxy_bypass
 import numpy as np
 
 from pierian.base.errors import DataError, lookup, message
+from pierian.base.file import cache_folder
 from pierian.data.idx import read_idx
 
 PARTS = (  # the names that both data sets give their files, in the order of ImageData's arrays
@@ -160,7 +161,7 @@ def _find(wanted: Source, source: str | None) -> ImageData:
         lookup(wanted.where, "source", source, SOURCES)
     if source == "bundled":
         return _bundled(wanted)
-    cache = _cache() / wanted.name
+    cache = cache_folder() / wanted.name
     tried = []
     if source != "download":
         named = os.environ.get("PIERIAN_DATA")
@@ -202,18 +203,6 @@ def _bundled(wanted: Source) -> ImageData:
     counts = f"{n:,} + {len(x) - n:,}"
     line = f"sample of {wanted.title}, {counts}, bundled with Pierian"
     return ImageData(x[:n], y[:n], x[n:], y[n:], wanted.classes, line)
-
-
-def _cache() -> Path:
-    """The folder that pooch.os_cache("pierian") names, without asking pooch."""
-    if named := os.environ.get("PIERIAN_CACHE"):
-        return Path(named).expanduser()
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-        return Path(local) / "pierian" / "pierian" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "pierian"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pierian"
 
 
 def _present(folder: Path, wanted: Source, *, partial: bool = False) -> list[Path]:
@@ -285,7 +274,7 @@ def _download(wanted: Source, folder: Path, *, again: bool) -> str:
     if wanted.name in _failed and not again:
         return _failed[wanted.name]
     try:
-        import pooch  # type: ignore[import-untyped]
+        import pooch
     except ImportError:
         return "pooch is not installed"
     names = {f"{part}.gz": sha for part, sha in zip(PARTS, wanted.sha256, strict=True)}

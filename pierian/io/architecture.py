@@ -17,10 +17,10 @@ import numpy as np
 
 from pierian.base.dtypes import as_dtype
 from pierian.base.errors import CheckpointError
+from pierian.base.file import failure
 from pierian.core.autodiff import no_grad
 from pierian.core.primitive import Spec
 from pierian.core.tensor import Tensor, assign, make
-from pierian.io.file import failure
 from pierian.io.tensors import AGAIN
 from pierian.nn import Module, Parameter, registered
 from pierian.ops import random

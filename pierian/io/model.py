@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from pierian.base import file
 from pierian.base.errors import CheckpointError, message
+from pierian.base.file import failure
 from pierian.base.version import __version__
-from pierian.io import file
 from pierian.io.architecture import describe, difference, owners, rebuild
-from pierian.io.file import failure
 from pierian.io.tensors import AGAIN, pack, unpack
 from pierian.nn import Module
 from pierian.nn.module import LoadedKeys

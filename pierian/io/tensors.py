@@ -17,7 +17,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from pierian.io.file import failure
+from pierian.base.file import failure
 
 KEY = "pierian"
 AGAIN = "It was cut short, damaged or edited: restore a copy or save it again"

@@ -348,34 +348,6 @@ def test_download_leaves_looking_up_names_to_a_proxy(monkeypatch):
     source._check_reachable("https://mirror.test/")
 
 
-@pytest.mark.parametrize(
-    ("platform", "env", "folder"),
-    [
-        ("linux", {"PIERIAN_CACHE": "/here"}, "/here"),
-        ("linux", {"XDG_CACHE_HOME": "/xdg"}, "/xdg/pierian"),
-        ("linux", {}, "/home/me/.cache/pierian"),
-        ("darwin", {"XDG_CACHE_HOME": "/xdg"}, "/home/me/Library/Caches/pierian"),
-        ("win32", {"LOCALAPPDATA": "/local"}, "/local/pierian/pierian/Cache"),
-        ("win32", {}, "/home/me/AppData/Local/pierian/pierian/Cache"),
-    ],
-)
-def test_cache_is_the_folder_of_the_platform(monkeypatch, platform, env, folder):
-    for name in ("PIERIAN_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in env.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(Path, "home", lambda: Path("/home/me"))
-    assert source._cache() == Path(folder)
-
-
-def test_cache_is_the_folder_of_pooch(monkeypatch):
-    import pooch
-
-    monkeypatch.delenv("PIERIAN_CACHE")
-    assert source._cache() == Path(pooch.os_cache("pierian"))
-
-
 @pytest.mark.skipif(not REAL, reason="PIERIAN_DATA names no folder with the full data sets")
 @pytest.mark.parametrize("name", LOADERS)
 def test_full_set_is_read_whole(monkeypatch, name):

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
+from pierian.base import file
 from pierian.base.errors import CheckpointError
-from pierian.io import file
 
 ROOM = "the file must be written; expected a folder that can be written, with room for "
 FIX = "Choose another path or make room; a file that was there is unchanged."
@@ -240,3 +240,32 @@ def test_a_killed_process_leaves_a_whole_model(tmp_path: Path) -> None:
         os.utime(left, (0, 0))
     pr.load(path).save(path)
     assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("platform", "env", "folder"),
+    [
+        ("linux", {"PIERIAN_CACHE": "/here"}, "/here"),
+        ("linux", {"XDG_CACHE_HOME": "/xdg"}, "/xdg/pierian"),
+        ("linux", {}, "/home/me/.cache/pierian"),
+        ("darwin", {"XDG_CACHE_HOME": "/xdg"}, "/home/me/Library/Caches/pierian"),
+        ("win32", {"LOCALAPPDATA": "/local"}, "/local/pierian/pierian/Cache"),
+        ("win32", {}, "/home/me/AppData/Local/pierian/pierian/Cache"),
+    ],
+)
+def test_cache_is_the_folder_of_the_platform(
+    monkeypatch: pytest.MonkeyPatch, platform: str, env: dict[str, str], folder: str
+) -> None:
+    for name in ("PIERIAN_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(Path, "home", lambda: Path("/home/me"))
+    assert file.cache_folder() == Path(folder)
+
+
+def test_cache_is_the_folder_of_pooch(monkeypatch: pytest.MonkeyPatch) -> None:
+    pooch = pytest.importorskip("pooch", reason="pooch is not installed")
+    monkeypatch.delenv("PIERIAN_CACHE", raising=False)
+    assert file.cache_folder() == Path(pooch.os_cache("pierian"))

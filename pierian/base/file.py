@@ -1,6 +1,6 @@
 """Files read whole, and written completely or not at all.
 
-May import: base. Everything of Pierian that leaves a file behind writes it through `write`.
+May import: errors. Everything of Pierian that leaves a file behind writes it through `write`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import errno
 import os
 import secrets
 import stat
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from pierian.base.errors import CheckpointError, message
@@ -39,6 +41,21 @@ def read(path: Any, where: str) -> bytes:
         got = getattr(error, "strerror", error)
         fix = "Check the path"
         raise failure(where, "there must be a file to read", "a file", got, fix) from error
+
+
+def cache_folder() -> Path:
+    """Where downloads and compiled code are kept: `$PIERIAN_CACHE`, or the system's place for it.
+
+    The same folder that `pooch.os_cache("pierian")` names. It need not exist.
+    """
+    if named := os.environ.get("PIERIAN_CACHE"):
+        return Path(named).expanduser()
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        return Path(local) / "pierian" / "pierian" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "pierian"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pierian"
 
 
 def write(path: Any, data: bytes, where: str) -> None:

@@ -45,6 +45,9 @@ class set_grad_enabled(contextlib.ContextDecorator):
         self.enabled = enabled
         self.before: list[bool] = []
 
+    def _recreate_cm(self) -> set_grad_enabled:
+        return set_grad_enabled(self.enabled)  # each call of a decorated function has its own
+
     def __enter__(self) -> None:
         self.before.append(mode.grad)
         mode.grad = self.enabled
@@ -138,7 +141,7 @@ def _accumulate(leaf: Tensor, g: Tensor, taken: set[int]) -> None:
         else:
             assign(leaf._grad, total, "backward")
         return
-    if type(value) is np.ndarray and (value.base is not None or id(value) in taken):
+    if id(value) in taken or (type(value) is np.ndarray and value.base is not None):
         g = bind("copy", g)
     taken.add(id(value))
     leaf.grad = g if mode.grad else make(g.value)
@@ -311,7 +314,7 @@ class Parts(dict[int, Tensor]):
 class CustomNode:
     """A recorded call whose gradient is a Python function of all the outputs' gradients."""
 
-    __slots__ = ("name", "parents", "time", "backward", "shapes")
+    __slots__ = ("name", "parents", "time", "backward", "shapes", "__weakref__")
 
     def __init__(self, name: str, parents: tuple[Any, ...], backward: Any, shapes: Any) -> None:
         self.name, self.parents, self.backward, self.shapes = name, parents, backward, shapes
@@ -334,12 +337,13 @@ class CustomNode:
         return f"<{self.name}>"
 
 
-def record_custom(name: str, inputs: list[Tensor], outputs: list[Tensor], backward: Any) -> None:
+def record_custom(
+    name: str, inputs: list[Tensor], outputs: list[Tensor], backward: Any
+) -> CustomNode:
     """Put a call on the tape: `backward(gradients of outputs)` gives those of `inputs`.
 
     `backward` gets a list with a tensor per output (zeros where no gradient came).
     """
-    differentiable = [y for y in outputs if is_floating(y.dtype)]
 
     def joined(parts: Parts) -> list[Any]:
         zeros = [
@@ -350,8 +354,14 @@ def record_custom(name: str, inputs: list[Tensor], outputs: list[Tensor], backwa
     specs = [(y.shape, y.dtype) for y in outputs]
     hub = CustomNode(name, tuple(t.node for t in inputs), joined, [t.shape for t in inputs])
     for i, y in enumerate(outputs):
-        if any(y is d for d in differentiable):
-            y.node = CustomNode(name, (hub,), lambda g, i=i: [Parts({i: g})], None)
+        if is_floating(y.dtype):
+            y.node = output_node(hub, i)
+    return hub
+
+
+def output_node(hub: CustomNode, i: int) -> CustomNode:
+    """The node of output `i` of the call `hub`."""
+    return CustomNode(hub.name, (hub,), lambda g: [Parts({i: g})], None)
 
 
 def guard_saved(name: str, tensors: Iterable[Tensor]) -> Any:

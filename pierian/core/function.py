@@ -6,13 +6,15 @@ and the backward pass are traced like any other operations.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 from pierian.base import trees
+from pierian.base.dtypes import is_floating
 from pierian.base.errors import GradError, message
-from pierian.core.autodiff import guard_saved, no_grad, record_custom
-from pierian.core.tensor import Tensor, as_tensor, make, mode
+from pierian.core.autodiff import guard_saved, no_grad, output_node, record_custom
+from pierian.core.tensor import Tensor, as_tensor, bind, make, mode
 
 
 class custom_vjp:
@@ -48,15 +50,9 @@ class custom_vjp:
                 message(self.__name__, "a custom_vjp needs its gradient", "a call of defvjp",
                         "none", "Call defvjp(forward, backward) once after the definition")
             )  # fmt: skip
-        pull = self.backward
         with no_grad():
             result, residuals = self.forward(*args)
-        kept = [leaf for leaf in trees.leaves(residuals) if isinstance(leaf, Tensor)]
-
-        def backward(result_grads: Any) -> Any:
-            return pull(residuals, result_grads)
-
-        return _record(self.__name__, args, result, kept, backward)
+        return _record(self.__name__, args, result, residuals, self.backward)
 
 
 class Context:
@@ -107,16 +103,15 @@ class Function:
         with no_grad():
             result = cls.forward(context, *args)
 
-        def backward(grads: Any) -> Any:
+        def backward(saved: tuple[Tensor, ...], grads: Any) -> Any:
+            context.saved_tensors = saved
             back = cls.backward(context, *(grads if isinstance(grads, (list, tuple)) else [grads]))
             return back if isinstance(back, (list, tuple)) else (back,)
 
-        return _record(cls.__name__, args, result, list(context.saved_tensors), backward)
+        return _record(cls.__name__, args, result, tuple(context.saved_tensors), backward)
 
 
-def _record(
-    name: str, args: tuple[Any, ...], result: Any, kept: list[Tensor], backward: Any
-) -> Any:
+def _record(name: str, args: tuple[Any, ...], result: Any, residuals: Any, backward: Any) -> Any:
     """`result` as new tensors on the tape, when gradients of some argument are asked for."""
     if mode.grad and mode.watch is not None:
         mode.watch([leaf for leaf in trees.leaves(args) if isinstance(leaf, Tensor)])
@@ -125,27 +120,44 @@ def _record(
         return result
     values, structure = trees.flatten(result)
     outputs = [make(as_tensor(y).value) for y in values]
+    saved, saved_structure = trees.flatten(residuals)
+    kept = [leaf for leaf in saved if isinstance(leaf, Tensor)]
     check = guard_saved(name, kept)
+
+    def with_history(leaf: Any) -> Any:
+        """A saved result as what the call gave, so that second derivatives go through it."""
+        call = hub()
+        for i, y in enumerate(values):
+            if leaf is y and call is not None and is_floating(leaf.dtype):
+                out = make(leaf.value)
+                out.node = output_node(call, i)
+                return out
+        return leaf
 
     def pull(output_grads: list[Tensor]) -> list[Any]:
         check()
-        back = backward(trees.unflatten(structure, output_grads))
+        residuals = trees.unflatten(saved_structure, list(map(with_history, saved)))
+        back = backward(residuals, trees.unflatten(structure, output_grads))
         if not isinstance(back, (list, tuple)) or len(back) != len(args):
             raise GradError(
                 message(name, "backward must give one gradient per argument", len(args),
                         len(back) if isinstance(back, (list, tuple)) else type(back).__name__,
                         "Return a tuple with None for arguments without gradient")
             )  # fmt: skip
+        held = {id(t.value) for t in (*kept, *inputs)}
         grads: list[Any] = []
         for arg, g in zip(args, back, strict=True):
             places, shape = trees.flatten(arg)
-            values = [None] * len(places) if g is None else _matching(name, g, shape)
-            for place, value in zip(places, values, strict=True):
+            found = [None] * len(places) if g is None else _matching(name, g, shape)
+            for place, value in zip(places, found, strict=True):
                 if isinstance(place, Tensor) and place.node is not None:
-                    grads.append(None if value is None else as_tensor(value, place.dtype))
+                    gx = None if value is None else as_tensor(value, place.dtype)
+                    if gx is not None and id(gx.value) in held:
+                        gx = bind("copy", gx)
+                    grads.append(gx)
         return grads
 
-    record_custom(name, inputs, outputs, pull)
+    hub = weakref.ref(record_custom(name, inputs, outputs, pull))
     return trees.unflatten(structure, outputs)
 
 

@@ -47,6 +47,7 @@ class Primitive:
     run: Callable[..., Any]
     rules: tuple[Rule, ...]
     variadic: bool
+    view: bool  # whether the result may share memory with the first input
 
     def rule(self, position: int) -> Rule | None:
         """The gradient rule of the input at `position`; None when it has no gradient."""
@@ -66,6 +67,7 @@ def define(
     run: Callable[..., Any],
     vjp: Callable[..., Any] | tuple[Callable[..., Any], ...] = (),
     variadic: bool = False,
+    view: bool = False,
     warns: bool = True,
 ) -> Primitive:
     """Register a primitive.
@@ -74,13 +76,14 @@ def define(
            run       NumPy executor (*arrays, **params) -> array.
            vjp       a gradient rule per leading input; a single one for the first only.
            variadic  the last rule serves all further inputs; it gets `position=` too.
+           view      whether the result may share memory with the first input.
            warns     whether NumPy may warn in `run` (overflow, 0/0); then it is silenced.
     """
     if name in REGISTRY:
         raise ValueError(f"define: {name!r} is already a primitive. Choose another name.")
     rules = vjp if isinstance(vjp, tuple) else (vjp,)
     REGISTRY[name] = primitive = Primitive(
-        name, shape, quiet(run) if warns else run, tuple(map(_rule, rules)), variadic
+        name, shape, quiet(run) if warns else run, tuple(map(_rule, rules)), variadic, view
     )
     return primitive
 

@@ -12,7 +12,7 @@ from typing import Any
 from pierian.base import trees
 from pierian.base.dtypes import is_floating
 from pierian.base.errors import GradError, message
-from pierian.core.autodiff import pullback
+from pierian.core.autodiff import pullback, reachable
 from pierian.core.tensor import Leaf, Tensor, as_tensor, bind, mode
 
 
@@ -31,8 +31,9 @@ class Watcher:
 
     def release(self) -> None:
         """Leave the tensors as they were found; the tapes keep the leaves."""
-        for tensor, leaf in self.leaves.values():
-            if tensor.node is leaf:
+        for tensor, _ in self.leaves.values():
+            reached = reachable([] if tensor.node is None else [tensor.node])
+            if all(node.automatic for node in reached if type(node) is Leaf):
                 tensor.node = None
 
 

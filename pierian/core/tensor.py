@@ -148,6 +148,8 @@ class Tensor:
                             "float16, float32 or float64", self.dtype, "Cast with .float() first")
                 )  # fmt: skip
             self.node = Leaf(self)
+        elif flag and type(self.node) is Leaf:
+            self.node.automatic = False  # a tape has made it a leaf already
         elif not flag:
             if not self.is_leaf:
                 raise GradError(
@@ -197,9 +199,10 @@ class Tensor:
     @data.setter
     def data(self, value: Any) -> None:
         new = as_tensor(value)
-        if mode.tracer is not None:
-            mode.tracer.assign(self, new.value)
-        self.value = new.value
+        if mode.tracer is None:
+            self.value = new.value
+        else:
+            mode.tracer.assign(self, mode.tracer.lift(new))
 
     def detach(self) -> Tensor:
         """A tensor with the same values (shared, not copied) and no history."""
@@ -273,14 +276,16 @@ class Tensor:
         return bool(np.any(self._concrete("in") == np.asarray(element)))
 
     def _concrete(self, use: str) -> np.ndarray:
-        if type(self.value) is Symbol:
+        # in a trace also a tensor from outside has no value: it may have another at the next run
+        value = self.value if mode.tracer is None else mode.tracer.lift(self)
+        if type(value) is Symbol:
             raise TraceError(
                 message(f"trace ({user_line()})", f"{use} needs a value that is not there yet",
-                        "operations on tensors only", f"{use} of a traced {self.value!r}",
+                        "operations on tensors only", f"{use} of a traced {value!r}",
                         "Use pr.where for a choice between values, or pass the number as a "
                         "static argument")
             )  # fmt: skip
-        return self.value
+        return value
 
     # Printing and copying
 
@@ -311,8 +316,8 @@ class Tensor:
         return self._copy(self.value)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        self._copy(self.value)  # refuses what cannot be copied
-        return _restore, (type(self), self._concrete("pickle"), self.requires_grad)
+        kind = type(self._copy(self.value))  # refuses what cannot be copied
+        return _restore, (kind, self._concrete("pickle"), self.requires_grad)
 
     def _copy(self, value: Any) -> Tensor:
         if not self.is_leaf:
@@ -439,12 +444,17 @@ def _explain(primitive: Primitive, values: list[Any], params: dict[str, Any]) ->
     """Raise the shape rule's error for what NumPy refused; return when the rule is content."""
     for value in values:
         if type(value) is Symbol:
-            raise TraceError(
-                message(primitive.name, "a traced tensor lives only while its function is traced",
-                        "tensors with values", repr(value),
-                        "Return it from the traced function instead of keeping it")
-            ) from None  # fmt: skip
+            raise leaked(primitive.name, value) from None
     primitive.shape(*values, **params)
+
+
+def leaked(where: str, symbol: Symbol) -> TraceError:
+    """What to raise for a traced tensor that is used where its trace is not running."""
+    return TraceError(
+        message(f"{where} ({user_line()})", "a traced tensor lives only in its own trace",
+                "a tensor with values", repr(symbol),
+                "Return it from the traced function instead of keeping it")
+    )  # fmt: skip
 
 
 def user_line() -> str:
@@ -524,13 +534,12 @@ def assign(target: Tensor, new: Tensor, where: str = "assign") -> Tensor:
 
     A plain tensor is overwritten in its own memory, so that views, `.data` and NumPy arrays
     that share it see the change. The result of a recorded operation gets new memory and a new
-    history instead: what the tape has kept of it stays right.
+    history instead: what the tape has kept of it stays right. `new` is given away: nothing else
+    may hold its memory.
     """
     check_assignable(target, where)
     automatic = type(target.node) is Leaf and target.node.automatic
     recorded = mode.grad and (new.node is not None or (target.node is not None and not automatic))
-    if recorded:
-        target.node = new.node
     if mode.tracer is not None:
         mode.tracer.assign(target, mode.tracer.lift(new))
     elif recorded:
@@ -538,12 +547,16 @@ def assign(target: Tensor, new: Tensor, where: str = "assign") -> Tensor:
     else:
         np.copyto(target.value, new.value)
         stamp(target.value)
+    if recorded:
+        target.node = new.node
     return target
 
 
 def check_assignable(target: Tensor, where: str) -> None:
     """Refuse in-place changes that would lose or corrupt a gradient."""
     node = target.node
+    if mode.tracer is None and type(target.value) is Symbol:
+        raise leaked(where, target.value)
     if not mode.grad or node is None:
         if type(target.value) is _ndarray and not target.value.flags.writeable:
             raise GradError(
@@ -556,6 +569,30 @@ def check_assignable(target: Tensor, where: str) -> None:
             message(where, "a leaf that requires gradients cannot change in place",
                     "a change under pr.no_grad() or of .data", "a recorded change",
                     "Write `with pr.no_grad(): ...`")
+        )  # fmt: skip
+
+
+def check_reaches(target: Tensor, new: Tensor, where: str) -> None:
+    """Refuse to change a view when the change would not reach the tensor that it views.
+
+    Not for operators: after `x[i] += 1` Python itself assigns the changed view to x[i].
+    """
+    value, node = target.value, target.node
+    traced = type(value) is Symbol
+    if traced:
+        lost = mode.tracer is not None and value in mode.tracer.views
+    elif not mode.grad or (node is None and new.node is None):
+        return  # written to the shared memory
+    elif node is None and isinstance(value.base, _ndarray):
+        root = memory(value)
+        lost = sys.getrefcount(root) > 3  # by `value`, `root` and the call: nobody else
+    else:
+        lost = isinstance(node, Node) and node.primitive.view
+    if lost:
+        raise (TraceError if traced else GradError)(
+            message(where, "a change of a view must reach the tensor that it views",
+                    "a tensor with memory of its own", "a view, like x[i] or x.T",
+                    "Assign through the original, like x[i, j] = ..., or .clone() first")
         )  # fmt: skip
 
 

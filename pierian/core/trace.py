@@ -17,7 +17,8 @@ from pierian.base import trees
 from pierian.base.errors import TraceError, message
 from pierian.core.autodiff import no_grad
 from pierian.core.graph import Graph, Symbol, interpret
-from pierian.core.tensor import Tensor, assign, make, mode
+from pierian.core.primitive import REGISTRY
+from pierian.core.tensor import Tensor, assign, leaked, make, memory, mode, user_line
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,9 +44,14 @@ class Traced:
         """Write updates and gradients back; give the result tree."""
         values = iter([make(array) for array in arrays])
         results = [next(values) for _ in range(len(arrays) - len(self.updated) - self._new_grads)]
+        written = {id(memory(tensor.value)) for tensor in self.updated}
+        updates = [next(values) for _ in self.updated]
         with no_grad():
-            for tensor in self.updated:
-                assign(tensor, next(values))
+            for new in updates:  # one may lie in the memory that another is written to
+                if id(memory(new.value)) in written:
+                    new.value = new.value.copy()
+            for tensor, new in zip(self.updated, updates, strict=True):
+                assign(tensor, new)
         for tensor, present in self.grads:
             tensor.grad = next(values) if present else None
         return trees.unflatten(self.structure, results)
@@ -55,46 +61,76 @@ class Traced:
         return sum(present for _, present in self.grads)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Captured:
+    """A tensor from outside: its symbol, and the value and history to give back to it."""
+
+    tensor: Tensor
+    symbol: Symbol
+    value: np.ndarray
+    node: Any
+
+
 class Tracer:
     """The graph being made, and what to undo in the outside world afterwards."""
 
     def __init__(self) -> None:
         self.graph = Graph()
-        self.captured: dict[int, tuple[Tensor, Symbol, np.ndarray]] = {}
+        self.arguments: list[Tensor] = []
+        self.captured: dict[int, Captured] = {}
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
+        self.views: set[Symbol] = set()  # values that lie in the memory of others
 
     def add(self, primitive: str, inputs: list[Symbol], params: dict[str, Any]) -> Symbol:
-        return self.graph.add(primitive, inputs, params)
+        output = self.graph.add(primitive, inputs, params)
+        if REGISTRY[primitive].view:
+            self.views.add(output)
+        return output
 
     def constant(self, array: np.ndarray) -> Symbol:
         return self.graph.add_constant(array)
 
+    def root(self, tensor: Tensor) -> Tensor:
+        """The tensor whose memory `tensor` has, through `.data` and `.detach()`."""
+        while tensor.base is not None:
+            entry = self.captured.get(id(tensor.base))
+            value = tensor.base.value if entry is None else entry.value
+            if type(tensor.value) is not Symbol and tensor.value is not value:
+                break  # the other one has got new memory since
+            tensor = tensor.base
+        return tensor
+
     def lift(self, tensor: Tensor) -> Symbol:
         """The symbol of `tensor` now; one from outside becomes an input."""
-        while tensor.base is not None:
-            tensor = tensor.base
+        tensor = self.root(tensor)
         value = tensor.value
         if type(value) is Symbol:
             if value.owner is not self.graph:
-                raise TraceError(
-                    message("trace", "a traced tensor lives only in its own trace",
-                            "a tensor with values", repr(value),
-                            "Return it from the traced function instead of keeping it")
-                )  # fmt: skip
+                raise leaked("trace", value)
             return value
         entry = self.captured.get(id(tensor))
         if entry is None:
             symbol = self.graph.add_input(value.shape, value.dtype)
-            entry = self.captured[id(tensor)] = (tensor, symbol, value)
-        return entry[1]
+            entry = self.captured[id(tensor)] = Captured(tensor, symbol, value, tensor.node)
+        return entry.symbol
 
     def assign(self, target: Tensor, symbol: Symbol) -> None:
         """Make `symbol` the value of `target` and of what it is an alias of."""
-        self.lift(target)
-        target.value = symbol
-        while target.base is not None:
-            target = target.base
-            target.value = symbol
+        before = self.lift(target)
+        if (symbol.shape, symbol.dtype) != (before.shape, before.dtype):
+            raise TraceError(
+                message(f"trace ({user_line()})", "a new value must have the type of the old",
+                        repr(before), repr(symbol), "Make a new tensor instead of changing one")
+            )  # fmt: skip
+        root = self.root(target)
+        if any(root is argument for argument in self.arguments):
+            raise TraceError(
+                message(f"trace ({user_line()})", "an argument must stay as it is",
+                        "a function that changes only tensors from outside",
+                        f"an in-place change of {before!r}", "Write x = x + 1 for x += 1")
+            )  # fmt: skip
+        self.views.discard(symbol)  # from now on it is the memory of `root`
+        root.value = symbol
 
     def note_grad(self, tensor: Tensor) -> None:
         """Remember the gradient that `tensor` had before the trace."""
@@ -135,9 +171,9 @@ def trace(fn: Callable[..., Any], *args: Any) -> Traced:
                 )  # fmt: skip
         results = [tracer.lift(leaf) for leaf in outputs]
         updated = [
-            (tensor, tensor.value)
-            for tensor, symbol, _ in tracer.captured.values()
-            if type(tensor.value) is Symbol and tensor.value is not symbol
+            (entry.tensor, entry.tensor.value)
+            for entry in tracer.captured.values()
+            if type(entry.tensor.value) is Symbol and entry.tensor.value is not entry.symbol
         ]
         grads = [
             t
@@ -150,10 +186,10 @@ def trace(fn: Callable[..., Any], *args: Any) -> Traced:
         mode.tracer = before
         for tensor, old in tracer.grads.values():
             tensor._grad = old
-        for tensor, _, value in tracer.captured.values():
-            tensor.value = value
+        for entry in tracer.captured.values():
+            entry.tensor.value, entry.tensor.node = entry.value, entry.node
     tracer.graph.outputs = [*results, *(symbol for _, symbol in updated), *new_grads]
-    captured = [tensor for tensor, _, _ in tracer.captured.values()]
+    captured = [entry.tensor for entry in tracer.captured.values()]
     return Traced(tracer.graph, captured, [t for t, _ in updated], effects, shape)
 
 
@@ -161,4 +197,5 @@ def _argument(tracer: Tracer, leaf: Any) -> Any:
     if not isinstance(leaf, Tensor):
         return leaf
     tensor = make(tracer.graph.add_input(leaf.shape, leaf.dtype))
+    tracer.arguments.append(tensor)
     return tensor.requires_grad_() if leaf.requires_grad else tensor

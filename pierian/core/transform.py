@@ -166,7 +166,7 @@ def jacobian(fn: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callab
         blocks = []
         for i, y in enumerate(outputs):
             rows = [_rows(pull, outputs, shape, i, j) for j in range(y.numel())]
-            columns, inner = trees.flatten(rows[0] if rows else args)
+            columns, inner = trees.flatten(rows[0] if rows else chosen)
             cells = [trees.leaves(row) for row in rows]
             block = [
                 _stacked([row[k] for row in cells], y.shape + column.shape, y)

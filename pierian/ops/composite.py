@@ -11,7 +11,7 @@ from typing import Any
 from pierian.base.dtypes import bool_, int64
 from pierian.base.errors import ShapeError, message
 from pierian.base.shapes import normalize_axes, normalize_axis
-from pierian.core.tensor import Tensor, as_tensor, bind
+from pierian.core.tensor import Tensor, as_tensor, bind, make
 from pierian.ops import elementwise as ew
 from pierian.ops.indexing import take_along_axis
 from pierian.ops.operands import pair, real
@@ -29,6 +29,9 @@ class Probabilities(Tensor):
     __slots__ = ("logits", "kind")
     logits: Tensor
     kind: str  # "softmax" or "sigmoid"
+
+    def _copy(self, value: Any) -> Tensor:
+        return make(super()._copy(value).value)  # copies and pickles are plain
 
 
 def _remember(y: Tensor, logits: Tensor, kind: str) -> Probabilities:

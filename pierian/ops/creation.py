@@ -1,7 +1,7 @@
 """New tensors: from data, constant, counting.
 
-May import: base, core. `full` and `arange` are primitives, so that a graph can make them without
-storing them.
+May import: base, core, operands. `full` and `arange` are primitives, so that a graph can make
+them without storing them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pierian.base.errors import ShapeError, message
 from pierian.base.shapes import as_shape
 from pierian.core.primitive import Spec, define
 from pierian.core.tensor import Tensor, as_tensor, bind, constant, to_array
+from pierian.ops.operands import number
 
 define("full", shape=lambda shape, value, dtype: Spec(shape, dtype), warns=False,
        run=lambda shape, value, dtype: np.full(shape, value, dtype))  # fmt: skip
@@ -63,9 +64,10 @@ def full(shape: Any, value: Any, dtype: Any = None, requires_grad: bool = False)
     >>> full((2,), 7)
     tensor([7, 7], dtype=int64)
     """
-    number = value.item() if hasattr(value, "item") else value
-    kind = as_dtype(type(number)) if dtype is None else as_dtype(dtype)
-    out = bind("full", shape=as_shape("full", (shape,)), value=number, dtype=kind)
+    plain = value.item() if hasattr(value, "item") else value
+    kind = as_dtype(type(plain)) if dtype is None else as_dtype(dtype)
+    number("full", plain, kind)
+    out = bind("full", shape=as_shape("full", (shape,)), value=plain, dtype=kind)
     return out.requires_grad_() if requires_grad else out
 
 

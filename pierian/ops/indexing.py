@@ -24,6 +24,7 @@ from pierian.core.tensor import (
     assign,
     bind,
     check_assignable,
+    check_reaches,
     constant,
     mode,
     stamp,
@@ -295,11 +296,17 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
                 message("item assignment", "the value must fit the dtype of the tensor", x.dtype,
                         value.dtype, "Cast the value, or the tensor with .float()")
             )  # fmt: skip
+    check_reaches(x, value, "item assignment")
     recorded = mode.grad and (x.node is not None or value.node is not None)
     if mode.tracer is None and not recorded:
         target = x.value
         place = _numpy_index(x, index)
-        target[place] = _fitting(value, target[place].shape).value
+        try:
+            wanted = target[place].shape
+        except IndexError:
+            getitem(x, index)  # says it in our words
+            raise
+        target[place] = _fitting(value, wanted).value
         stamp(target)
         return
     size = math.prod(x.shape)
@@ -307,7 +314,8 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     places = getitem(reshape(positions, x.shape), index)
     filled = reshape(broadcast_to(_fitting(value, places.shape), places.shape), places.numel())
     flat = bind("scatter", reshape(x, size), filled, reshape(places, places.numel()))
-    assign(x, reshape(flat, x.shape), "item assignment")
+    new = bind("copy", reshape(flat, x.shape))  # a reshape alone would count as a view
+    assign(x, new, "item assignment")
 
 
 def _fitting(value: Tensor, wanted: Shape) -> Tensor:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from pierian.base import dtypes
-from pierian.base.errors import DtypeError, GradError, ShapeError, message
+from pierian.base.errors import DtypeError, ShapeError, message
 from pierian.base.shapes import broadcast
 from pierian.core import autodiff
 from pierian.core.graph import Symbol
-from pierian.core.tensor import Node, Tensor, as_tensor, assign, bind, mode
+from pierian.core.tensor import Tensor, as_tensor, assign, bind, check_reaches, mode
 from pierian.ops import composite, creation, indexing, linalg, movement, reduction, sorting
 from pierian.ops import elementwise as ew
 from pierian.ops import random as rnd
@@ -71,30 +71,22 @@ def _assign(target: Tensor, new: Tensor, where: str) -> Tensor:
                 message(where, "the result must have the shape of the tensor it is stored in",
                         target.shape, new.shape, "Use the operator without =")
             )  # fmt: skip
-        new = bind("expand", new, shape=target.shape)
+        new = _given(bind("expand", new, shape=target.shape))
     return assign(target, new, where)
 
 
-VIEWS = {"reshape", "permute", "slice", "flip", "expand"}
-
-
-def _own(target: Tensor, where: str) -> None:
-    """Refuse to change a recorded view in place: the change could not reach what it views."""
-    node = target.node
-    if mode.grad and isinstance(node, Node) and node.name in VIEWS:
-        raise GradError(
-            message(where, "a recorded view cannot be changed in place", "a tensor of its own",
-                    f"the result of {node.name}",
-                    "Assign through the original, like x[i] = ..., or .clone() first")
-        )  # fmt: skip
+def _given(new: Tensor) -> Tensor:
+    """`new` in memory of its own, where `assign` might take that over."""
+    return ew.clone(new) if mode.grad or mode.tracer is not None else new
 
 
 def _changing(name: str, fn: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """`x.name_(...)`: x replaced by fn(x, ...)."""
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        _own(self, f"{name}_")
-        return _assign(self, fn(self, *args, **kwargs), f"{name}_")
+        new = fn(self, *args, **kwargs)
+        check_reaches(self, new, f"{name}_")
+        return _assign(self, new, f"{name}_")
 
     method.__name__ = f"{name}_"
     method.__doc__ = f"Replace the values by those of `{name}`, in place."
@@ -116,12 +108,14 @@ def _zero(x: Tensor) -> Tensor:
 
 
 def _fill(x: Tensor, value: Any) -> Tensor:
-    return bind("expand", cast(operand("fill_", value, x), x.dtype), shape=x.shape)
+    return _given(bind("expand", cast(operand("fill_", value, x), x.dtype), shape=x.shape))
 
 
 def _copy(x: Tensor, other: Any) -> Tensor:
     """The values of `other`, copied into this tensor."""
-    return cast(as_tensor(other), x.dtype)
+    other = as_tensor(other)
+    new = cast(other, x.dtype)
+    return _given(new) if new is other else new
 
 
 def _addcmul(x: Tensor, a: Any, b: Any, value: float = 1) -> Tensor:
@@ -216,7 +210,9 @@ def _detach_(self: Tensor) -> Tensor:
 
 def _scatter_add_(self: Tensor, axis: int, indices: Any, values: Any) -> Tensor:
     """Add values at indices along `axis`, in place; see `pr.scatter_add`."""
-    return _assign(self, indexing.scatter_add(self, axis, indices, values), "scatter_add_")
+    new = indexing.scatter_add(self, axis, indices, values)
+    check_reaches(self, new, "scatter_add_")
+    return _assign(self, new, "scatter_add_")
 
 
 def _repeat(self: Tensor, *times: Any) -> Tensor:

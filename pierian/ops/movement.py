@@ -1,7 +1,7 @@
 """Movement: the same numbers in another shape or order.
 
-May import: base, core. Seven primitives (reshape, permute, expand, pad, slice, flip, concat);
-everything else is made of them. To add one: compose these; a new primitive needs a reason.
+May import: base, core, operands. Seven primitives (reshape, permute, expand, pad, slice, flip,
+concat); everything else is made of them. To add one: compose these; a new primitive needs a reason.
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ from pierian.base.shapes import broadcast as broadcast_shapes
 from pierian.base.shapes import reshape as reshape_shape
 from pierian.core.primitive import Spec, define
 from pierian.core.tensor import Tensor, as_tensor, bind
+from pierian.ops.operands import number
 
 
 def _reshape_rule(x: Any, shape: Shape) -> Spec:
     return Spec(reshape_shape("reshape", x.shape, shape), x.dtype)
 
 
-define("reshape", shape=_reshape_rule, run=lambda x, shape: x.reshape(shape), warns=False,
+define("reshape", shape=_reshape_rule, run=lambda x, shape: x.reshape(shape),
+       warns=False, view=True,
        vjp=lambda g, _y, _x, shape: bind("reshape", g, shape=_x.shape))  # fmt: skip
 define("permute", shape=lambda x, axes: Spec(tuple(x.shape[a] for a in axes), x.dtype),
-       run=lambda x, axes: x.transpose(axes), warns=False,
+       run=lambda x, axes: x.transpose(axes), warns=False, view=True,
        vjp=lambda g, _y, _x, axes: bind("permute", g, axes=inverse(axes)))  # fmt: skip
 
 
@@ -47,8 +49,8 @@ def _expand_rule(x: Any, shape: Shape) -> Spec:
     return Spec(tuple(shape), x.dtype)
 
 
-define("expand", shape=_expand_rule, run=lambda x, shape: np.broadcast_to(x, shape), warns=False,
-       vjp=lambda g, _y, _x, shape: g)  # fmt: skip
+define("expand", shape=_expand_rule, run=lambda x, shape: np.broadcast_to(x, shape),
+       warns=False, view=True, vjp=lambda g, _y, _x, shape: g)  # fmt: skip
 
 
 def _pad_rule(x: Any, low: Shape, high: Shape, interior: Shape, value: float) -> Spec:
@@ -98,10 +100,10 @@ def _slice_vjp(
     return bind("pad", g, low=starts, high=high, interior=tuple(s - 1 for s in steps), value=0.0)
 
 
-define("slice", shape=_slice_rule, warns=False, vjp=_slice_vjp,
+define("slice", shape=_slice_rule, warns=False, view=True, vjp=_slice_vjp,
        run=lambda x, starts, stops, steps: x[tuple(map(slice, starts, stops, steps))])  # fmt: skip
 define("flip", shape=lambda x, axes: Spec(x.shape, x.dtype),
-       run=lambda x, axes: np.flip(x, axes), warns=False,
+       run=lambda x, axes: np.flip(x, axes), warns=False, view=True,
        vjp=lambda g, _y, _x, axes: bind("flip", g, axes=axes))  # fmt: skip
 
 
@@ -382,6 +384,7 @@ def pad(x: Any, widths: Any, value: float = 0.0) -> Tensor:
             message("pad", "needs a (before, after) pair per axis", f"{x.ndim} pairs", widths,
                     "Pass ((before, after), ...) from the first axis on")
         )  # fmt: skip
+    number("pad", value, x.dtype)
     low, high = (as_shape("pad", tuple(w[side] for w in pairs)) for side in (0, 1))
     return bind("pad", x, low=low, high=high, interior=(0,) * x.ndim, value=value)
 

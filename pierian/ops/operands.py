@@ -40,18 +40,26 @@ def cast(x: Any, dtype: Any) -> Tensor:
 def operand(where: str, x: Any, like: Tensor) -> Tensor:
     """`x` as a tensor beside `like`: a Python number takes the dtype of `like` if it can."""
     if isinstance(x, np.generic):
-        x = x.item()
+        x = float(x) if isinstance(x, np.longdouble) else x.item()
     kind: Any = type(x)
     if kind in NUMBERS:
-        dtype = promote_scalar(like.value.dtype, kind)
-        try:
-            return constant(np.array(x, dtype))
-        except OverflowError:
-            raise DtypeError(
-                message(where, "a number must fit the dtype of the tensor", f"a {dtype}", x,
-                        "Cast the tensor to a wider dtype first")
-            ) from None  # fmt: skip
+        return constant(number(where, x, promote_scalar(like.value.dtype, kind)))
     return as_tensor(x)
+
+
+def number(where: str, x: Any, dtype: np.dtype) -> np.ndarray:
+    """The number `x` as a 0-d array of `dtype`; a DtypeError when it is another number there."""
+    try:
+        array = np.array(x, dtype)
+        fits = dtype.kind not in "iu" or array == x
+    except (OverflowError, TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise DtypeError(
+            message(where, "a number must fit the dtype of the tensor", f"a {dtype}", x,
+                    "Cast the tensor to a wider or a floating dtype first")
+        )  # fmt: skip
+    return array
 
 
 def pair(where: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:

@@ -272,7 +272,7 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     Dtypes:  floating (integers become float32).
 
     >>> logsumexp(as_tensor([1000.0, 1000.0]))
-    tensor(1000.6931, dtype=float32)
+    tensor(1000.6932, dtype=float32)
     """
     x = as_tensor(x)
     if not is_floating(x.dtype):

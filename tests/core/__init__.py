@@ -1,0 +1,1 @@
+"""Tests of the core room: tensor, tape, transforms, graph, trace."""

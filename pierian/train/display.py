@@ -101,23 +101,19 @@ def in_notebook() -> bool:
 def _bar(title: str, steps: int | None) -> Any:
     from tqdm.auto import tqdm
 
+    form = "{desc} {bar} {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
     return tqdm(
-        total=steps,
-        desc=title,
-        unit=" batches",
-        file=sys.stdout,
-        mininterval=REFRESH,
-        miniters=1,
-        dynamic_ncols=True,
-        bar_format=steps and "{desc} {bar} {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
-    )
+        total=steps, desc=title, unit=" batches", bar_format=steps and form, file=sys.stdout,
+        mininterval=REFRESH, miniters=1, dynamic_ncols=True,
+    )  # fmt: skip
 
 
 said: set[str] = set()
 
 
-def notice(topic: str, line: str) -> None:
-    """Print a line on stderr; in a process, the first one on its topic only."""
+def notice(line: str) -> None:
+    """Print a line on stderr; not again in this process what only `where:` tells apart."""
+    topic = line.partition(":")[2]
     if topic not in said:
         said.add(topic)
         print(line, file=sys.stderr)

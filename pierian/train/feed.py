@@ -25,6 +25,10 @@ from pierian.train.display import notice
 
 SIZE = 32  # rows per batch when nothing is said, as in Keras
 END = object()
+NOTICES = {
+    "float64": " like the model",
+    "uint8": " without scaling; divide by 255 to learn faster",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,16 +110,13 @@ class Form:
         """`value` as an array of numbers with an axis of rows."""
         known = type(value) is np.ndarray
         array = value if known else as_array(f"{self.where}: {name}", value)
-        if array.dtype.kind not in "biuf":
+        if array.dtype.kind not in "biuf" or not array.ndim:
             raise DtypeError(
-                message(self.where, f"{name} must hold numbers", "floats, integers or bools",
-                        f"dtype {array.dtype}", "Turn names into class numbers first, for example "
-                        "with np.unique(names, return_inverse=True)")
-            )  # fmt: skip
-        if not array.ndim:
-            raise ShapeError(
-                message(self.where, f"{name} must have an axis of rows", "shape (n, ...)",
-                        "shape ()", "Put a single row into a list")
+                message(self.where, f"{name} must be rows of numbers",
+                        "floats, integers or bools of shape (n, ...)",
+                        f"dtype {array.dtype} of shape {array.shape}", "Turn names into class "
+                        "numbers, with np.unique(names, return_inverse=True); put a single row "
+                        "into a list")
             )  # fmt: skip
         return array
 
@@ -135,17 +136,11 @@ class Form:
 
     def floats(self, x: np.ndarray) -> np.ndarray:
         """Floats and bytes in the model's dtype; other integers as they are."""
-        if x.dtype != np.uint8 and x.dtype.kind != "f":
+        if x.dtype == self.dtype or not (x.dtype == np.uint8 or x.dtype.kind == "f"):
             return x
-        if not self.quiet and x.dtype == np.uint8:
-            notice(
-                "uint8",
-                f"{self.where}: x is uint8 (0 … 255), taken as {self.dtype} without scaling. "
-                "Divide by 255 to learn faster.",
-            )
-        elif not self.quiet and x.dtype == np.float64 != self.dtype:
-            notice("float64", f"{self.where}: x is float64, taken as {self.dtype} like the model.")
-        return x.astype(self.dtype, copy=False)
+        if x.dtype.name in NOTICES and not self.quiet:
+            notice(f"{self.where}: x is {x.dtype}, taken as {self.dtype}{NOTICES[x.dtype.name]}.")
+        return x.astype(self.dtype)
 
 
 class Feed:

@@ -66,7 +66,7 @@ def fit(
     >>> import numpy as np
     >>> import pierian as pr
     >>> model = pr.nn.Sequential(pr.nn.Linear(1, 1))
-    >>> model.compile("sgd", "mse")
+    >>> model.compile(pr.optim.SGD(lr=0.1), "mse")
     >>> x = np.linspace(-1, 1, 64, dtype="float32")[:, None]
     >>> history = model.fit(x, 3 * x + 1, epochs=50, verbose=0)
     >>> history.history["loss"][-1] < 0.01
@@ -201,9 +201,11 @@ def on_batch(
     recipe = recipes.of(form.where, model)
     feed = open_feed(form, [form.rows(x, y, weight)])
     prepare(form.where, model, recipe, feed)
-    batch, totals = feed.first(), Totals(recipe.metrics)
+    batch, totals, training = feed.first(), Totals(recipe.metrics), kind is train_step
+    if training:
+        model.zero_grad()
     with modes_kept(model):
-        model.train(kind is train_step)
+        model.train(training)
         loss, pred = kind(model, recipe)(*batch.tensors())
     totals.add(batch, float(loss), pred)
     return answer(totals.logs(), return_dict)
@@ -229,9 +231,9 @@ def prepare(
             )  # fmt: skip
         recipe.output = pred.shape
     recipe.adopt(model)
-    check_labels(where, "y", recipe, feed.rows)
-    if validation is not None:
-        check_labels(where, "the y of validation", recipe, validation.rows)
+    for name, source in [("y", feed), ("the y of validation", validation)]:
+        if source is not None:
+            check_labels(where, name, recipe, source.rows)
     if batch is not None:
         recipe.loss(batch[1], pred, batch[2])
 

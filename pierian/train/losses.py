@@ -123,13 +123,8 @@ NAMES: dict[str, Callable[..., Tensor]] = {
     "kl_divergence": kl_divergence,
 }
 OF_LABELS = (nn.cross_entropy, nn.nll_loss, sparse_categorical_crossentropy)
-OF_CLASSES = (
-    *OF_LABELS,
-    categorical_crossentropy,
-    binary_crossentropy,
-    nn.binary_cross_entropy,
-    nn.binary_cross_entropy_with_logits,
-)
+OF_YES_OR_NO = (binary_crossentropy, nn.binary_cross_entropy, nn.binary_cross_entropy_with_logits)
+OF_CLASSES = (*OF_LABELS, *OF_YES_OR_NO, categorical_crossentropy)
 
 
 @dataclass(frozen=True)
@@ -199,11 +194,8 @@ class Loss:
 def get(loss: Any) -> Loss:
     """The loss that a name, a module, a loss class of `nn` or a function stands for.
 
-    Raises:  ValueError listing the known names; TypeError for what is no loss.
+    Raises:  ValueError listing the known names.
     """
-    if isinstance(loss, str):
-        name = lookup("compile", "loss", loss.lower(), NAMES)
-        return _loss(name, NAMES[name], ours=True)
     if isinstance(loss, type) and issubclass(loss, Module):
         loss = loss()
     if isinstance(loss, Module):
@@ -211,11 +203,8 @@ def get(loss: Any) -> Loss:
     if callable(loss):
         name = getattr(loss, "__name__", type(loss).__name__)
         return _loss(name, loss, ours=not is_foreign(loss))
-    raise TypeError(
-        message("compile", "loss must be a name, a module or a function",
-                'loss="mse", nn.MSELoss() or fn(y_true, y_pred)', type(loss).__name__,
-                "Pass one of these")
-    )  # fmt: skip
+    name = lookup("compile", "loss", loss.lower() if isinstance(loss, str) else loss, NAMES)
+    return _loss(name, NAMES[name], ours=True)
 
 
 def is_foreign(fn: Any) -> bool:

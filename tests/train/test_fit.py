@@ -416,8 +416,7 @@ def test_bytes_are_taken_as_they_are_and_scaling_is_suggested(
     out = nn.Sequential(nn.ReLU()).predict(x, verbose=2)
     assert out.dtype == np.float32 and (out == 255).all()
     assert capsys.readouterr().err == (
-        "predict: x is uint8 (0 … 255), taken as float32 without scaling. Divide by 255 to learn "
-        "faster.\n"
+        "predict: x is uint8, taken as float32 without scaling; divide by 255 to learn faster.\n"
     )
 
 
@@ -450,6 +449,10 @@ def compiled(*sizes: int, loss: Any = "mse") -> nn.Module:
 
 x4, y4 = np.ones((4, 1), "float32"), np.ones((4, 1), "float32")
 empty = np.ones((0, 1), "float32")
+ROWS_FIX = (
+    "Turn names into class numbers, with np.unique(names, return_inverse=True); put a single row "
+    "into a list."
+)
 
 MESSAGES: dict[str, tuple[Any, type[Exception], str]] = {
     "different lengths": (
@@ -516,18 +519,18 @@ MESSAGES: dict[str, tuple[Any, type[Exception], str]] = {
     ),
     "strings": (
         lambda: compiled().fit(x4, np.array(["a", "b", "a", "b"])), pr.DtypeError,
-        "fit: y must hold numbers; expected floats, integers or bools, got dtype <U1. Turn names "
-        "into class numbers first, for example with np.unique(names, return_inverse=True).",
+        "fit: y must be rows of numbers; expected floats, integers or bools of shape (n, ...), got "
+        f"dtype <U1 of shape (4,). {ROWS_FIX}",
     ),
     "objects": (
         lambda: compiled().predict(np.array([[None], [1.0]])), pr.DtypeError,
-        "predict: x must hold numbers; expected floats, integers or bools, got dtype object. Turn "
-        "names into class numbers first, for example with np.unique(names, return_inverse=True).",
+        "predict: x must be rows of numbers; expected floats, integers or bools of shape (n, ...), "
+        f"got dtype object of shape (2, 1). {ROWS_FIX}",
     ),
     "a number": (
-        lambda: compiled().predict(3.0), pr.ShapeError,
-        "predict: x must have an axis of rows; expected shape (n, ...), got shape (). Put a single "
-        "row into a list.",
+        lambda: compiled().predict(3.0), pr.DtypeError,
+        "predict: x must be rows of numbers; expected floats, integers or bools of shape (n, ...), "
+        f"got dtype float32 of shape (). {ROWS_FIX}",
     ),
     "label too large": (
         lambda: compiled(1, 3, loss="cross_entropy").fit(x4, [0, 2, 3, 7]), ValueError,

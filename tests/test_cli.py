@@ -320,7 +320,7 @@ def test_ctrl_c_saves_what_was_learned_and_ends_with_130(tmp_path: Path) -> None
     folder = tmp_path / "runs" / "mnist-softmax-1"
     last = rest.splitlines()[-1]
     done = len(json.loads((folder / "history.json").read_text())["epoch"])
-    assert done >= 2
+    assert done >= 1  # the line of an epoch is shown before the epoch is in the history
     assert last == (
         f"interrupted after {done} whole epochs; what was learned is saved in "
         f"{Path('runs/mnist-softmax-1')}"

@@ -5,7 +5,8 @@ May import: the standard library only. To keep one more package out: its name in
     python tools/import_time.py
 
 Measured in fresh processes, NumPy's own import included; the best of ten is compared, since a busy
-machine can only make it longer.
+machine can only make it longer. On a machine where NumPy alone takes more than a quarter of the
+limit, four times NumPy's time is the limit.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 LIMIT = 0.25  # seconds
 RUNS = 10
+TIMES_NUMPY = 4.0  # pierian and NumPy together; 3.3 where the limit was set
 LAZY = ("llvmlite", "matplotlib", "PIL", "pooch")
 
 PROBE = """
@@ -62,9 +64,10 @@ def main() -> int:
     """Prints the best time; the exit status is 1 when it is too long or too much is loaded."""
     first = probe(REPOSITORY)  # writes the byte code; not counted
     best = min((probe(REPOSITORY) for _ in range(RUNS)), key=lambda p: p.seconds)
+    limit = max(LIMIT, TIMES_NUMPY * best.numpy)
     print(
         f"import pierian: {best.seconds * 1e3:.0f} ms, {best.numpy * 1e3:.0f} ms of them NumPy "
-        f"(best of {RUNS}, limit {LIMIT * 1e3:.0f} ms)"
+        f"(best of {RUNS}, limit {limit * 1e3:.0f} ms)"
     )
     heavy = sorted(first.loaded.intersection(LAZY))
     if heavy:
@@ -72,12 +75,12 @@ def main() -> int:
             f"import pierian: must load nothing heavy; expected none of {', '.join(LAZY)}, "
             f"got {', '.join(heavy)}. Import it where it is used."
         )
-    if best.seconds >= LIMIT:
+    if best.seconds >= limit:
         print(
-            f"import pierian: must be quick; expected < {LIMIT} s, got {best.seconds:.3f} s. "
+            f"import pierian: must be quick; expected < {limit:.3f} s, got {best.seconds:.3f} s. "
             f"Look for the culprit with `python -X importtime -c 'import pierian'`."
         )
-    return 1 if heavy or best.seconds >= LIMIT else 0
+    return 1 if heavy or best.seconds >= limit else 0
 
 
 if __name__ == "__main__":

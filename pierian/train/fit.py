@@ -22,7 +22,7 @@ from pierian.nn.module import Module
 from pierian.train import recipe as recipes
 from pierian.train.callback import Events, History, Logs
 from pierian.train.display import Display
-from pierian.train.feed import Feed, Form, Rows, hold_out, open_feed
+from pierian.train.feed import Feed, Form, Rows, hold_out, is_stream, open_feed
 from pierian.train.loop import Loop, Totals, modes_kept, test_step, train_step
 from pierian.train.recipe import Recipe
 
@@ -79,23 +79,23 @@ def fit(
     display = Display(where, verbose)
     plain = Form(where, dtype_of(model), quiet=display.silent)
     form = replace(plain, class_weight=class_weight)
-    if validation_split and validation_data is None:
-        x, validation_data = hold_out(
-            form, x, y, sample_weight, validation_split, recipe.loss.of_classes
-        )
+    held = validation_data
+    if validation_split and held is None:
+        classes = recipe.loss.of_classes
+        x, held = hold_out(form, x, y, sample_weight, validation_split, classes)
         y = sample_weight = None
     feed = open_feed(
         form, x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, steps=steps_per_epoch,
         limit="steps_per_epoch", epoch=first,
     )  # fmt: skip
     validation = None
-    if validation_data is not None:
-        arrays = isinstance(validation_data, tuple | Dataset)
-        parts = validation_data if isinstance(validation_data, tuple) else (validation_data,)
-        size = validation_batch_size or (batch_size if arrays else None)
+    if held is not None:
+        parts = held if isinstance(held, tuple | list) and not is_stream(held, None) else (held,)
+        sized = len(parts) > 1 or isinstance(held, Dataset)
         validation = open_feed(
-            plain, *parts, batch_size=size, steps=validation_steps, limit="validation_steps"
-        )
+            plain, *parts, batch_size=validation_batch_size or (batch_size if sized else None),
+            steps=validation_steps, limit="validation_steps",
+        )  # fmt: skip
     prepare(where, model, recipe, feed, validation)
     history = History()
     params = {"epochs": last, "steps": feed.steps, "verbose": verbose}

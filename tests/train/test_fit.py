@@ -143,6 +143,7 @@ def test_validation_data_in_any_form_give_the_same(blobs: Problem) -> None:
     pairs = data.ArrayDataset(x, y)
     forms: list[Any] = [
         (x, y),
+        [x, y],
         (x, y, np.ones(100)),
         pairs,
         data.DataLoader(pairs, 30),

@@ -102,10 +102,10 @@ def backward(
                     "a result of recorded operations", "a tensor without history",
                     "Call requires_grad_() on the inputs, and look for no_grad or detach")
         )  # fmt: skip
-    seed = _seed(tensor, gradient)
+    start = seed("backward", tensor, gradient)
     retain = create_graph if retain_graph is None else retain_graph
-    found = pullback([(tensor.node, seed)], None, create_graph, retain)
-    taken = {id(seed.value)}
+    found = pullback([(tensor.node, start)], None, create_graph, retain)
+    taken = {id(start.value)}
     with set_grad_enabled(create_graph):
         for node, g in found.items():
             leaf = node.tensor()
@@ -113,22 +113,23 @@ def backward(
                 _accumulate(leaf, g, taken)
 
 
-def _seed(tensor: Tensor, gradient: Any) -> Tensor:
+def seed(where: str, tensor: Tensor, gradient: Any) -> Tensor:
+    """`gradient` as what a walk back from `tensor` starts with; 1 for None."""
     if gradient is None:
         if tensor.numel() != 1:
             raise GradError(
-                message("backward", "only a single number has a gradient without further word",
+                message(where, "only a single number has a gradient without further word",
                         "1 element", f"shape {tensor.shape}",
                         "Reduce to a loss with .sum() or .mean(), or pass gradient=")
             )  # fmt: skip
         return bind("full", shape=tensor.shape, value=1.0, dtype=tensor.dtype)
-    seed = as_tensor(gradient, tensor.dtype)
-    if seed.shape != tensor.shape:
+    start = as_tensor(gradient, tensor.dtype)
+    if start.shape != tensor.shape:
         raise ShapeError(
-            message("backward", "gradient must have the shape of the tensor", tensor.shape,
-                    seed.shape, "Pass one number per element")
+            message(where, "gradient must have the shape of the tensor", tensor.shape, start.shape,
+                    "Pass one number per element")
         )  # fmt: skip
-    return seed
+    return start
 
 
 def _accumulate(leaf: Tensor, g: Tensor, taken: set[int]) -> None:

@@ -115,6 +115,10 @@ def _record(name: str, args: tuple[Any, ...], result: Any, residuals: Any, backw
     """`result` as new tensors on the tape, when gradients of some argument are asked for."""
     if mode.grad and mode.watch is not None:
         mode.watch([leaf for leaf in trees.leaves(args) if isinstance(leaf, Tensor)])
+    wanted = [
+        [isinstance(leaf, Tensor) and leaf.node is not None for leaf in trees.leaves(arg)]
+        for arg in args
+    ]
     inputs = [t for t in trees.leaves(args) if isinstance(t, Tensor) and t.node is not None]
     if not (mode.grad and inputs):
         return result
@@ -146,11 +150,11 @@ def _record(name: str, args: tuple[Any, ...], result: Any, residuals: Any, backw
             )  # fmt: skip
         held = {id(t.value) for t in (*kept, *inputs)}
         grads: list[Any] = []
-        for arg, g in zip(args, back, strict=True):
+        for arg, g, wants in zip(args, back, wanted, strict=True):
             places, shape = trees.flatten(arg)
             found = [None] * len(places) if g is None else _matching(name, g, shape)
-            for place, value in zip(places, found, strict=True):
-                if isinstance(place, Tensor) and place.node is not None:
+            for place, value, wanting in zip(places, found, wants, strict=True):
+                if wanting:
                     gx = None if value is None else as_tensor(value, place.dtype)
                     if gx is not None and id(gx.value) in held:
                         gx = bind("copy", gx)

@@ -11,8 +11,8 @@ from typing import Any
 
 from pierian.base import trees
 from pierian.base.dtypes import is_floating
-from pierian.base.errors import GradError, message
-from pierian.core.autodiff import pullback, reachable
+from pierian.base.errors import GradError, ShapeError, message
+from pierian.core.autodiff import pullback, reachable, seed
 from pierian.core.tensor import Leaf, Tensor, as_tensor, bind, mode
 
 
@@ -113,6 +113,11 @@ class GradientTape:
         weights = [None] * len(targets) if output_gradients is None else trees.leaves(
             output_gradients
         )  # fmt: skip
+        if len(weights) != len(targets):
+            raise ShapeError(
+                message("GradientTape.gradient", "one output gradient per target", len(targets),
+                        len(weights), "Pass a tree like the targets, tensors for tensors")
+            )  # fmt: skip
         seeds = [
             (t.node or self._leaf(t), self._seed(t, w))
             for t, w in zip(targets, weights, strict=True)
@@ -140,5 +145,5 @@ class GradientTape:
     @staticmethod
     def _seed(tensor: Tensor, weight: Any) -> Tensor:
         if weight is not None:
-            return as_tensor(weight, tensor.dtype)
+            return seed("GradientTape.gradient", tensor, weight)
         return bind("full", shape=tensor.shape, value=1.0, dtype=tensor.dtype)

@@ -24,7 +24,8 @@ LEAF = Structure(None)
 
 
 def flatten(tree: Any) -> tuple[list[Any], Structure]:
-    """The leaves of `tree` from left to right, and its structure. None is an empty branch.
+    """The leaves of `tree` from left to right, and its structure. None is an empty branch; every
+    kind of dict counts as a dict.
 
     >>> leaves, structure = flatten({"w": 1, "b": [2, (3,)]})
     >>> leaves
@@ -86,7 +87,8 @@ def _flatten(tree: Any, leaves: list[Any]) -> Structure:
         leaves.append(tree)
         return LEAF
     keys, children = branch
-    return Structure(type(tree), keys, tuple(_flatten(child, leaves) for child in children))
+    kind = dict if isinstance(tree, dict) else type(tree)
+    return Structure(kind, keys, tuple(_flatten(child, leaves) for child in children))
 
 
 def _rebuild(structure: Structure, leaves: Iterator[Any]) -> Any:
@@ -96,7 +98,7 @@ def _rebuild(structure: Structure, leaves: Iterator[Any]) -> Any:
     if kind is type(None):
         return None
     children = [_rebuild(child, leaves) for child in structure.children]
-    if issubclass(kind, dict):
+    if kind is dict:
         return dict(zip(structure.keys, children, strict=True))
     make: Any = kind
     return make(*children) if hasattr(kind, "_fields") else make(children)

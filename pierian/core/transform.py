@@ -21,6 +21,7 @@ from pierian.core.tensor import Leaf, Tensor, as_tensor, bind
 def vjp(fn: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """`fn(*primals)` and the function that pulls gradients of it back to the primals.
 
+    Shapes:   pull: gradients shaped like the result -> gradients shaped like the primals.
     Args:     primals  trees of floating tensors.
     Returns:  (result, pull): pull(g), with g a tree like result, gives a tuple with one tree
               per primal; zeros where the result does not depend on it.
@@ -68,9 +69,10 @@ def value_and_grad(
 ) -> Callable[..., Any]:
     """A function that gives `fn(*args)`, a single number, and its gradient.
 
-    Args:  argnums  which arguments (trees of tensors) to differentiate; one gradient tree, or a
-                    tuple of them for a sequence.
-           has_aux  fn returns (number, anything); the result is ((number, anything), gradient).
+    Shapes:  fn: x (...) -> () gives () and (...).
+    Args:    argnums  which arguments (trees of tensors) to differentiate; one gradient tree, or
+                      a tuple of them for a sequence.
+             has_aux  fn returns (number, anything); the result is ((number, anything), gradient).
 
     >>> import pierian as pr
     >>> pr.value_and_grad(lambda x: (x * x).sum())(pr.tensor([3.0]))
@@ -99,6 +101,8 @@ def grad(
     fn: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
     """A function that gives the gradient of `fn`, a single number; see `value_and_grad`.
+
+    Shapes:  fn: x (...) -> () gives (...).
 
     >>> import pierian as pr
     >>> cube = lambda x: x ** 3
@@ -181,6 +185,8 @@ def jacobian(fn: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callab
 
 def hessian(fn: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     """A function that gives all second derivatives of `fn`, a single number.
+
+    Shapes:  fn: x (a,) -> () gives (a, a).
 
     >>> import pierian as pr
     >>> pr.hessian(lambda x: (x ** 3).sum())(pr.tensor([1.0, 2.0]))

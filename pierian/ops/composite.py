@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pierian.base.dtypes import bool_, int64
+from pierian.base.dtypes import bool_, float64, int64
 from pierian.base.errors import ShapeError, message
 from pierian.base.shapes import normalize_axes, normalize_axis
 from pierian.core.tensor import Tensor, as_tensor, bind, make
@@ -214,7 +214,7 @@ def diagonal(x: Any, offset: int = 0) -> Tensor:
 
 
 def diag(x: Any) -> Tensor:
-    """A matrix with the vector x on its diagonal; of a matrix, its diagonal."""
+    """A matrix with x on its diagonal; of a matrix, its diagonal. Shapes: (n,) -> (n, n)."""
     x = as_tensor(x)
     if x.ndim != 1:
         return diagonal(x)
@@ -225,8 +225,10 @@ def diag(x: Any) -> Tensor:
 
 
 def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8) -> bool:
-    """Whether |a - b| <= atol + rtol·|b| everywhere (NaN is close to nothing)."""
+    """Whether |a - b| <= atol + rtol·|b| everywhere; not where one is NaN. Shapes: broadcast."""
     a, b = pair("allclose", a, b)
+    if a.dtype.kind in "biu":  # whose differences wrap around
+        a, b = as_tensor(a, float64), as_tensor(b, float64)
     return bool((ew.eq(a, b) | (ew.abs(a - b) <= atol + rtol * ew.abs(b))).all())
 
 

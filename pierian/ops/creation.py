@@ -28,6 +28,7 @@ define("arange", shape=lambda start, step, size, dtype: Spec((size,), dtype), wa
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """A new tensor with a copy of `data`.
 
+    Shapes:  that of data, () for a number.
     Args:    data   numbers, nested lists, arrays, tensors. Arrays keep their dtype; Python
                     numbers become bool, int64, float32 or complex64.
              dtype  the dtype wanted instead.
@@ -48,6 +49,8 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 def asarray(data: Any, dtype: Any = None) -> Tensor:
     """`data` as a tensor that shares its memory where it can; a tensor is given back itself.
 
+    Shapes:  that of data. Dtypes: kept unless `dtype` is given; Python numbers as `tensor`.
+
     >>> import numpy as np
     >>> a = np.zeros(2, np.float32)
     >>> t = asarray(a)
@@ -60,6 +63,9 @@ def asarray(data: Any, dtype: Any = None) -> Tensor:
 
 def full(shape: Any, value: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of `shape` filled with `value`; the dtype is that of the value by default.
+
+    Shapes:  -> shape.
+    Raises:  DtypeError for a value that the dtype cannot hold.
 
     >>> full((2,), 7)
     tensor([7, 7], dtype=int64)
@@ -82,35 +88,35 @@ def ones(*shape: Any, dtype: Any = float32, requires_grad: bool = False) -> Tens
 
 
 def empty(*shape: Any, dtype: Any = float32, requires_grad: bool = False) -> Tensor:
-    """A tensor to be filled later. Its values are zeros, so that programs are reproducible."""
+    """A tensor to be filled later; of zeros, so that programs repeat. Shapes: `empty(2, 3)`."""
     return full(as_shape("empty", shape), 0, dtype, requires_grad)
 
 
 def full_like(x: Any, value: Any, dtype: Any = None) -> Tensor:
-    """A tensor of the shape (and dtype) of `x`, filled with `value`."""
+    """A tensor like `x`, filled with `value`. Shapes: x (...) -> same. Dtypes: kept by default."""
     x = as_tensor(x)
     return full(x.shape, value, x.dtype if dtype is None else dtype)
 
 
 def zeros_like(x: Any, dtype: Any = None) -> Tensor:
-    """Zeros in the shape and dtype of `x`."""
+    """Zeros like `x`. Shapes: x (...) -> same. Dtypes: kept by default."""
     return full_like(x, 0, dtype)
 
 
 def ones_like(x: Any, dtype: Any = None) -> Tensor:
-    """Ones in the shape and dtype of `x`."""
+    """Ones like `x`. Shapes: x (...) -> same. Dtypes: kept by default."""
     return full_like(x, 1, dtype)
 
 
 def empty_like(x: Any, dtype: Any = None) -> Tensor:
-    """As `empty`, in the shape and dtype of `x`."""
+    """As `empty`, like `x`. Shapes: x (...) -> same. Dtypes: kept by default."""
     return full_like(x, 0, dtype)
 
 
 def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any = None) -> Tensor:
     """start, start + step, … up to but without stop; `arange(n)` counts from 0.
 
-    Dtypes: int64, or float32 when any argument is a float.
+    Shapes:  -> (n,). Dtypes: int64, or float32 when any argument is a float.
 
     >>> arange(1, 7, 2)
     tensor([1, 3, 5], dtype=int64)
@@ -126,7 +132,7 @@ def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any 
 
 
 def linspace(start: float, stop: float, num: int = 100, dtype: Any = float32) -> Tensor:
-    """`num` numbers evenly spaced from start to stop, both included.
+    """`num` numbers evenly spaced from start to stop, both included. Shapes: -> (num,).
 
     >>> linspace(0, 1, 5)
     tensor([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
@@ -142,5 +148,5 @@ def eye(n: int, m: int | None = None, dtype: Any = float32) -> Tensor:
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
-    """A tensor that shares the memory of a NumPy array (PyTorch's name for `asarray`)."""
+    """A tensor in the memory of a NumPy array, PyTorch's `asarray`. Shapes: that of array."""
     return as_tensor(array)

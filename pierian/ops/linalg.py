@@ -98,8 +98,9 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Tensor:
 
 
 def dot(a: Any, b: Any) -> Tensor:
-    """As NumPy's dot: the inner product of vectors, else a sum over the last axis of a and the
-    last but one of b.
+    """As NumPy's dot: a sum over the last axis of a and the last but one (or only one) of b.
+
+    Shapes:  (n,), (n,) -> (); (a, n), (b, n, c) -> (a, b, c); with a number, its product.
     """
     a, b = pair("dot", a, b)
     if not a.ndim or not b.ndim:
@@ -116,6 +117,7 @@ def outer(a: Any, b: Any) -> Tensor:
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Tensor:
     """The sum of products over the given axes of a and of b.
 
+    Shapes:  (m, n, k), (n, k, l), 2 -> (m, l).
     Args:    axes  a number n: the last n axes of a with the first n of b; or a pair of lists.
     Raises:  ShapeError when the lengths of paired axes differ.
 
@@ -150,6 +152,8 @@ def einsum(equation: str, *operands: Any) -> Tensor:
 
     Repeated letters that are missing on the right are summed over; operands are contracted from
     left to right, each pair by one batched matrix product. `...` stands for batch axes.
+
+    Shapes:  as the equation says.
     Raises:  ShapeError for a bad equation or letters of two lengths.
 
     >>> einsum("ij,j->i", as_tensor([[1.0, 2.0]]), as_tensor([3.0, 4.0]))

@@ -119,15 +119,23 @@ def _copy(x: Tensor, other: Any) -> Tensor:
 
 
 def _addcmul(x: Tensor, a: Any, b: Any, value: float = 1) -> Tensor:
+    """x + value · a · b. Shapes: broadcast."""
     return x + ew.mul(a, b) * value
 
 
 def _addcdiv(x: Tensor, a: Any, b: Any, value: float = 1) -> Tensor:
+    """x + value · a / b. Shapes: broadcast."""
     return x + ew.div(a, b) * value
 
 
 def _lerp(x: Tensor, end: Any, weight: Any) -> Tensor:
+    """x + weight · (end - x): from x (weight 0) to end (weight 1). Shapes: broadcast."""
     return x + (end - x) * weight
+
+
+def _masked_fill(x: Tensor, mask: Any, value: Any) -> Tensor:
+    """`value` where the mask holds, else x. Shapes: broadcast."""
+    return ew.where(mask, value, x)
 
 
 def _uniform(x: Tensor, low: float = 0.0, high: float = 1.0, generator: Any = None) -> Tensor:
@@ -265,8 +273,8 @@ METHODS: dict[str, Any] = {
     "t": movement.transpose, "ndimension": Tensor.dim, "absolute": ew.abs,
     "true_divide": ew.div, "divide": ew.div, "multiply": ew.mul, "subtract": ew.sub,
     "add": _scaled(ew.add), "sub": _scaled(ew.sub), "not_equal": ew.ne, "lerp": _lerp,
-    "addcmul": _addcmul, "addcdiv": _addcdiv, "masked_fill": lambda x, mask, value: ew.where(
-        mask, value, x), "logical_and": ew.logical_and, "logical_or": ew.logical_or,
+    "addcmul": _addcmul, "addcdiv": _addcdiv, "masked_fill": _masked_fill,
+    "logical_and": ew.logical_and, "logical_or": ew.logical_or,
     **{f.__name__: f for f in [
         ew.mul, ew.div, ew.pow, ew.floor_divide, ew.remainder, ew.maximum, ew.minimum, ew.atan2,
         ew.eq, ew.ne, ew.lt, ew.le, ew.gt, ew.ge, ew.logical_not, ew.logical_xor, ew.where,

@@ -207,6 +207,8 @@ def permute(x: Any, *axes: Any) -> Tensor:
 def transpose(x: Any, *axes: Any) -> Tensor:
     """Axes exchanged: all reversed; two numbers swap those two; a tuple is a permutation.
 
+    Shapes:  (a, b, c) -> (c, b, a); 0, 1 -> (b, a, c); (1, 2, 0) -> (b, c, a).
+
     >>> transpose(as_tensor([[1, 2, 3]])).shape
     (3, 1)
     """
@@ -252,7 +254,7 @@ def broadcast_to(x: Any, *shape: Any) -> Tensor:
 
 
 def expand(x: Any, *shape: Any) -> Tensor:
-    """As `broadcast_to`, with -1 for "this axis as it is", as in PyTorch."""
+    """As `broadcast_to`, -1 for "this axis as it is". Shapes: (a, 1), (-1, 3) -> (a, 3)."""
     x = as_tensor(x)
     sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
     lead = len(sizes) - x.ndim
@@ -274,6 +276,8 @@ def tile(x: Any, *times: Any) -> Tensor:
 
 def repeat(x: Any, repeats: int, axis: int | None = None) -> Tensor:
     """Each element `repeats` times in a row along `axis` (of the flattened x for None).
+
+    Shapes:  (a, b), axis 1 -> (a, repeats·b).
 
     >>> repeat(as_tensor([1, 2]), 2)
     tensor([1, 1, 2, 2], dtype=int64)
@@ -339,6 +343,9 @@ def _parts(where: str, tensors: Sequence[Any]) -> list[Tensor]:
 def split(x: Any, sizes: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """`x` cut along `axis` into pieces of `sizes` (one number: all but the last that long).
 
+    Shapes:  (a + c, b), sizes (a, c) -> (a, b) and (c, b).
+    Raises:  ShapeError when sizes do not add up to the axis.
+
     >>> [piece.shape for piece in split(as_tensor([1, 2, 3]), 2)]
     [(2,), (1,)]
     """
@@ -347,7 +354,7 @@ def split(x: Any, sizes: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     n = x.shape[at]
     if isinstance(sizes, int):
         (step,) = as_shape("split", (sizes,))
-        lengths = [min(step, n - i) for i in range(0, n, step)] if step and n else [n]
+        lengths = [min(step, n - i) for i in range(0, n, step)] if step and n else [0]
     else:
         lengths = list(as_shape("split", tuple(sizes)))
     if sum(lengths) != n:
@@ -359,7 +366,10 @@ def split(x: Any, sizes: int | Sequence[int], axis: int = 0) -> list[Tensor]:
 
 
 def chunk(x: Any, chunks: int, axis: int = 0) -> list[Tensor]:
-    """`x` cut along `axis` into at most `chunks` pieces of equal length, the last maybe shorter."""
+    """`x` cut along `axis` into at most `chunks` pieces of equal length, the last maybe shorter.
+
+    Shapes:  (5, b), 3 chunks -> (2, b), (2, b) and (1, b).
+    """
     x = as_tensor(x)
     n = x.shape[normalize_axis("chunk", axis, x.ndim)]
     if chunks < 1:
@@ -370,7 +380,9 @@ def chunk(x: Any, chunks: int, axis: int = 0) -> list[Tensor]:
 def pad(x: Any, widths: Any, value: float = 0.0) -> Tensor:
     """`x` with `value` around it.
 
-    Args:  widths  (before, after) for every axis, or one pair per axis, as in NumPy.
+    Shapes:  (a, b), ((p, q), (r, s)) -> (p + a + q, r + b + s).
+    Args:    widths  (before, after) for every axis, or one pair per axis, as in NumPy.
+    Raises:  DtypeError for a value that the dtype cannot hold.
 
     >>> pad(as_tensor([1.0]), (1, 2))
     tensor([0., 1., 0., 0.], dtype=float32)
@@ -398,6 +410,8 @@ def flip(x: Any, axis: Any = None) -> Tensor:
 def roll(x: Any, shift: Any, axis: Any = None) -> Tensor:
     """`x` moved by `shift` along `axis`, what falls off the end coming in at the start.
 
+    Shapes:  x (...) -> same. Without an axis the flattened x moves.
+
     >>> roll(as_tensor([1, 2, 3]), 1)
     tensor([3, 1, 2], dtype=int64)
     """
@@ -417,5 +431,5 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Tensor:
 
 
 def view(x: Any, *shape: Any) -> Tensor:
-    """As `reshape` (PyTorch's name)."""
+    """As `reshape` (PyTorch's name). Shapes: x (...) -> shape."""
     return reshape(x, *shape)

@@ -109,7 +109,9 @@ def uniform(
     dtype: Any = float32,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Uniform numbers in [low, high): multiples of 2^-24 (float64: 2^-53) of the range."""
+    """Uniform numbers in [low, high): multiples of 2^-24 (float64: 2^-53) of the range, rounded
+    (so that high itself may come up where the range is small beside low). Shapes: -> shape.
+    """
     unit = rand(*as_shape("uniform", (shape,)), dtype=dtype, generator=generator)
     return unit if (low, high) == (0.0, 1.0) else unit * (high - low) + low
 
@@ -165,7 +167,7 @@ def randint(
     dtype: Any = int64,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Whole numbers in low <= n < high; `randint(n, shape=…)` starts from 0.
+    """Whole numbers in low <= n < high; `randint(n, shape=…)` starts from 0. Shapes: -> shape.
 
     By multiplication of 32 random bits (range up to 2^32; each number is off its fair share by
     at most range/2^32).
@@ -197,12 +199,12 @@ def bernoulli(
 
 
 def rand_like(x: Any, generator: Generator | None = None) -> Tensor:
-    """As `rand`, in the shape and dtype of `x`."""
+    """As `rand`, like `x`. Shapes: x (...) -> same. Dtypes: floating; kept."""
     x = as_tensor(x)
     return rand(*x.shape, dtype=x.dtype, generator=generator)
 
 
 def randn_like(x: Any, generator: Generator | None = None) -> Tensor:
-    """As `randn`, in the shape and dtype of `x`."""
+    """As `randn`, like `x`. Shapes: x (...) -> same. Dtypes: floating; kept."""
     x = as_tensor(x)
     return randn(*x.shape, dtype=x.dtype, generator=generator)

@@ -18,7 +18,7 @@ from pierian.base.errors import ShapeError, message
 from pierian.base.shapes import normalize_axes, normalize_axis, reduce_shape
 from pierian.core.primitive import Spec, define
 from pierian.core.tensor import Tensor, as_tensor, bind
-from pierian.ops.elementwise import maximum, minimum, refuse
+from pierian.ops.elementwise import maximum, minimum, refuse, strict
 from pierian.ops.operands import cast
 
 Axis = int | tuple[int, ...] | list[int] | None
@@ -74,8 +74,8 @@ def _itself(dtype: np.dtype) -> np.dtype:
 _run: Any
 for _name, _run in [("max", np.max), ("min", np.min)]:
     define(_name, shape=_reduce_rule(_name, _itself, "c", empty=False),
-           run=lambda x, axes, keepdims, run=_run: run(x, axes, keepdims=keepdims),
-           vjp=_extreme)  # fmt: skip
+           run=strict(_name, "c", "real", lambda x, axes, keepdims, run=_run: run(
+               x, axes, keepdims=keepdims)), vjp=_extreme)  # fmt: skip
 
 
 def _prod_vjp(g: Tensor, _y: Tensor, x: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
@@ -119,7 +119,8 @@ for _name, _run in [("any", np.any), ("all", np.all)]:
            run=lambda x, axes, keepdims, run=_run: run(x, axes, keepdims=keepdims))  # fmt: skip
 for _name, _run in [("argmax", np.argmax), ("argmin", np.argmin)]:
     define(_name, shape=_reduce_rule(_name, lambda _: int64, "c", empty=False),
-           run=lambda x, axes, keepdims, run=_run: run(x, axes[0], keepdims=keepdims))  # fmt: skip
+           run=strict(_name, "c", "real", lambda x, axes, keepdims, run=_run: run(
+               x, axes[0], keepdims=keepdims)))  # fmt: skip
 define("cumsum", shape=lambda x, axis: Spec(x.shape, _total(x.dtype)),
        run=lambda x, axis: np.cumsum(x, axis, _total(x.dtype)),
        vjp=lambda g, _y, _x, axis: bind(

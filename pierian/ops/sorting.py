@@ -14,7 +14,7 @@ from pierian.base.errors import ShapeError, message
 from pierian.base.shapes import normalize_axis
 from pierian.core.primitive import Spec, define
 from pierian.core.tensor import Tensor, as_tensor, bind, constant
-from pierian.ops.elementwise import refuse
+from pierian.ops.elementwise import refuse, strict
 from pierian.ops.indexing import take_along_axis
 from pierian.ops.movement import narrow
 
@@ -31,7 +31,7 @@ def _argsort(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
     return x.shape[axis] - 1 - np.flip(backwards, axis)
 
 
-define("argsort", shape=_argsort_rule, run=_argsort, warns=False)
+define("argsort", shape=_argsort_rule, run=strict("argsort", "c", "real", _argsort), warns=False)
 
 
 class Sorted(NamedTuple):
@@ -110,6 +110,8 @@ def unique(x: Any, return_inverse: bool = False, return_counts: bool = False) ->
 
 def nonzero(x: Any) -> tuple[Tensor, ...]:
     """Where `x` is not zero: one tensor of indices per axis. Cannot be traced.
+
+    Shapes:  x (a, b) -> (n,) and (n,), n the number of such places.
 
     >>> nonzero(as_tensor([0, 5, 7]))
     (tensor([1, 2], dtype=int64),)

@@ -1316,9 +1316,166 @@ def _normal_quantile(p: float) -> float:
     return low
 
 
+# Methods and operators that are not the functions of the same name
+
+ARITHMETIC: list[tuple[str, Oracle, tuple[float, ...]]] = [
+    ("add", operator.add, (-2, 2)), ("sub", operator.sub, (-2, 2)), ("mul", operator.mul, (-2, 2)),
+    ("truediv", operator.truediv, (-2, 2, 0.4, 3)), ("pow", operator.pow, (0.3, 2.5, -2, 3)),
+    ("floordiv", operator.floordiv, (-8, 8, 0.6, 3)), ("mod", operator.mod, (-8, 8, 0.6, 3)),
+]  # fmt: skip
+BITS: list[tuple[str, Oracle]] = [
+    ("and", operator.and_), ("or", operator.or_), ("xor", operator.xor),
+    ("lshift", operator.lshift), ("rshift", operator.rshift),
+]  # fmt: skip
+
+
+def _operators() -> None:
+    for name, op, domain in ARITHMETIC:
+        exactly = true.each(op) if name in ("floordiv", "mod") else true.wide(op)
+        _operator(name, op, exactly, given.pairs(*domain)[:9])
+    for name, op in BITS:
+        shifted = [(n, (a, b % 4)) for n, (a, b) in given.whole_pairs("iu", positive=True)][:4]
+        _operator(name, op, true.exact(op), shifted)
+    products = [("matrix", (sample((2, 3)), sample((3, 3), seed=1)))]
+    _operator("matmul", operator.matmul, _matmul, products)
+    for name in ("eq", "ne", "lt", "le", "gt", "ge"):
+        compare = getattr(operator, name)
+        case(f"Tensor.__{name}__", given.pairs()[:3], true.each(compare, bool), fn=compare,
+             smooth=False)  # fmt: skip
+    case("Tensor.__pos__", given.reals()[:3], lambda x: x.copy(), fn=operator.pos, views=True)
+
+
+def _operator(name: str, op: Any, oracle: Oracle, inputs: list[Labelled]) -> None:
+    """A binary operator; with an array on the left; in place."""
+    case(f"Tensor.__{name}__", inputs, oracle, fn=op)
+    for label, (a, b) in inputs[:3]:
+        if a.dtype == b.dtype:
+            case(f"Tensor.__r{name}__", [(label, (b,))], lambda y, a=a: oracle(a, y),
+                 fn=lambda y, a=a: op(a, y))  # fmt: skip
+    change = getattr(operator, f"i{name}")
+    fitting = [row for row in inputs if _fits(*row[1])]
+    case(f"Tensor.__i{name}__", fitting, oracle, fn=lambda x, y: change(pr.clone(x), y))
+
+
+def _fits(a: Array, b: Array) -> bool:
+    """Whether the result of an operation goes into `a` itself."""
+    if (a.shape, b.shape) == ((2, 3), (3, 3)):
+        return True  # the product of matrices
+    return np.broadcast_shapes(a.shape, b.shape) == a.shape and a.dtype == true.promoted(a, b)
+
+
+def _methods() -> None:
+    domain = {name: bounds for name, _, bounds, _ in UNARY}
+    for name in ("exp", "log", "sqrt", "tanh", "sigmoid"):
+        formula = next(row[1] for row in UNARY if row[0] == name)
+        _in_place(name, given.reals(*domain[name]), true.wide(formula))
+    numbers = given.reals()
+    for name, formula in (("neg", np.negative), ("abs", np.abs), ("floor", np.floor),
+                          ("ceil", np.ceil), ("round", np.rint),
+                          ("relu", lambda x: np.maximum(x, 0))):  # fmt: skip
+        _in_place(name, numbers, true.wide(formula))
+    for name in ("clip", "clamp"):
+        _in_place(name, numbers, true.wide(lambda x: np.clip(x, -1, 1)), -1.0, 1.0)
+    _in_place("pow", given.reals(0.3, 2), true.wide(lambda x: x**3), 3)
+    _in_place("zero", numbers, lambda x: np.zeros(x.shape, x.dtype))
+    _in_place("fill", numbers, lambda x: np.full(x.shape, 0.5, x.dtype), 0.5)
+    alike = [row for row in given.pairs(-2, 2, 0.4, 3) if _fits(*row[1])]
+    for name, formula in (("add", np.add), ("sub", np.subtract), ("mul", np.multiply),
+                          ("div", np.divide)):  # fmt: skip
+        _in_place(name, alike, true.wide(formula))
+    _in_place("copy", alike, lambda x, y: np.broadcast_to(y, x.shape).astype(x.dtype))
+    _in_place("fill", [("tensor", (sample((2, 3)), sample(())))], lambda x, y: np.full(x.shape, y))
+    three = [("rows", (sample((2, 3)), sample((2, 3), seed=1), sample((3,), 0.5, 2, seed=2)))]
+    for name, formula in (
+        ("lerp", lambda x, end, w: x + (end - x) * w),
+        ("addcmul", lambda x, a, b: x + a * b),
+        ("addcdiv", lambda x, a, b: x + a / b),
+    ):
+        case(f"Tensor.{name}", three, true.wide(formula), fn=_method(name), torch=name)
+        _in_place(name, three, true.wide(formula))
+    case("Tensor.addcmul", three, true.wide(lambda x, a, b: x - a * b / 2), detail="value",
+         fn=lambda x, a, b: x.addcmul(a, b, value=-0.5),
+         torch=lambda t, x, a, b: x.addcmul(a, b, value=-0.5))  # fmt: skip
+    for name, sign in (("add", 1), ("sub", -1)):
+        case(f"Tensor.{name}", given.pairs()[:9], true.wide(lambda x, y, s=sign: x + s * y * 3),
+             fn=lambda x, y, n=name: getattr(x, n)(y, alpha=3),
+             torch=lambda t, x, y, n=name: getattr(x, n)(y, alpha=3))  # fmt: skip
+    mask = np.array([[True, False, True], [False, False, True]])
+    case("Tensor.masked_fill", moving(2, 3), lambda x: np.where(mask, x.dtype.type(1), x),
+         fn=lambda x: x.masked_fill(mask, 1 if x.dtype.kind != "b" else True),
+         torch=lambda t, x: x.masked_fill(t.from_numpy(mask), 1))  # fmt: skip
+    case("Tensor.narrow", moving(4, 3), lambda x: x[1:3], fn=lambda x: x.narrow(0, 1, 2),
+         torch=lambda t, x: x.narrow(0, 1, 2), views=True)  # fmt: skip
+    case("Tensor.repeat", moving(2, 3), lambda x: np.tile(x, (2, 2)), fn=lambda x: x.repeat(2, 2),
+         torch=lambda t, x: x.repeat(2, 2))  # fmt: skip
+    target = [("float64", (sample((3, 2)), np.array([[0, 2], [0, 1]]), sample((2, 2), seed=1)))]
+    case("Tensor.scatter_add_", target, _scattered, torch=lambda t, x, i, v: t.scatter_add(
+        x, 0, i, v), fn=lambda x, i, v: pr.clone(x).scatter_add_(0, i, v))  # fmt: skip
+    _conversions()
+
+
+def _scattered(x: Array, i: Array, v: Array) -> Array:
+    out = x.copy()
+    for row, column in np.ndindex(*i.shape):
+        out[i[row, column], column] += v[row, column]
+    return out
+
+
+def _method(name: str, *args: Any) -> Callable[..., Any]:
+    return lambda x, *others: getattr(x, name)(*others, *args)
+
+
+def _in_place(name: str, inputs: list[Labelled], oracle: Oracle, *args: Any) -> None:
+    """`x.name_(...)` of a copy: inside a recorded function it is differentiated."""
+    case(f"Tensor.{name}_", inputs, oracle,
+         fn=lambda x, *others: getattr(pr.clone(x), f"{name}_")(*others, *args))  # fmt: skip
+
+
+def _conversions() -> None:
+    kinds = {"half": "f2", "float": "f4", "double": "f8", "char": "i1", "short": "i2", "int": "i4",
+             "long": "i8", "byte": "u1", "bool": "?"}  # fmt: skip
+    rows = [("float64", (abs(sample((2, 3))),)), ("int64", (np.array([0, 1, 7]),))]
+    for name, dtype in kinds.items():
+        case(f"Tensor.{name}", rows, lambda x, d=dtype: x.astype(d), fn=_method(name), views=True,
+             smooth=name == "double", torch=_torch_method(name))  # fmt: skip
+        for asking in ("to", "type", "astype"):
+            case(f"Tensor.{asking}", rows, lambda x, d=dtype: x.astype(d), detail=name, views=True,
+                 fn=_method(asking, np.dtype(dtype)), smooth=name == "double")  # fmt: skip
+    case("Tensor.new_zeros", rows, lambda x: np.zeros((2, 2), x.dtype), smooth=False,
+         fn=_method("new_zeros", 2, 2))  # fmt: skip
+    case("Tensor.new_ones", rows, lambda x: np.ones(3, x.dtype), fn=_method("new_ones", 3),
+         smooth=False)  # fmt: skip
+    case(
+        "Tensor.contiguous", moving(2, 3), lambda x: x.copy(), fn=_method("contiguous"), views=True
+    )
+    case("Tensor.cpu", rows, lambda x: x.copy(), fn=_method("cpu"), views=True)
+    case("Tensor.detach", rows, lambda x: x.copy(), fn=_method("detach"), views=True, smooth=False)
+    case(
+        "Tensor.detach_", rows, lambda x: x.copy(), fn=lambda x: pr.clone(x).detach_(), smooth=False
+    )
+    case("Tensor.data", rows, lambda x: x.copy(), fn=lambda x: x.data, views=True, smooth=False)
+    case("Tensor.T", moving(2, 3), lambda x: np.einsum("ij->ji", x), fn=lambda x: x.T, views=True,
+         torch=lambda t, x: x.T)  # fmt: skip
+    case("Tensor.mT", moving(2, 2, 3), lambda x: np.einsum("bij->bji", x), fn=lambda x: x.mT,
+         torch=lambda t, x: x.mT, views=True)  # fmt: skip
+    seed = lambda: pr.Generator(2**40 + 5)  # noqa: E731
+    uniform = [(v >> 8) * 2.0**-24 for v in true.philox(2**40 + 5, 0, 4)]
+    case("Tensor.uniform_", [("float32", (np.zeros((2, 2), F32),))], smooth=False,
+         fn=lambda x: pr.clone(x).uniform_(0.0, 2.0, seed()),
+         oracle=lambda x: np.array(uniform, F32).reshape(2, 2) * 2)  # fmt: skip
+    normal = [_normal_quantile((v + 0.5) * 2.0**-32) for v in true.philox(2**40 + 5, 0, 4)]
+    case("Tensor.normal_", [("float32", (np.zeros((4,), F32),))], smooth=False,
+         fn=lambda x: pr.clone(x).normal_(1.0, 2.0, seed()),
+         oracle=lambda x: np.array(normal, F32) * 2 + 1)  # fmt: skip
+
+
+def _torch_method(name: str) -> Callable[..., Any]:
+    return lambda t, x: getattr(x, name)()
+
+
 FAMILIES: Sequence[Callable[[], None]] = (
     _unary, _whole_unary, _binary, _reductions, _softmaxes, _movement, _indexing, _products,
-    _order, _creation, _random,
+    _order, _creation, _random, _operators, _methods,
 )  # fmt: skip
 for _family in FAMILIES:
     _family()

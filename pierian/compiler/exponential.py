@@ -20,6 +20,7 @@ from pierian.compiler.lanes import (
     add_smaller,
     at_least,
     at_most,
+    between,
     choose,
     fma,
     halves,
@@ -27,6 +28,7 @@ from pierian.compiler.lanes import (
     nearest,
     pieces,
     polynomial,
+    sqrt,
     times,
     two_to,
     with_sign,
@@ -36,15 +38,17 @@ from pierian.compiler.lanes import (
 # 11 + 42 in double; with half of a number, 12 + 12 and 26 + 27.
 LN2 = Fraction("0.6931471805599453094172321214581765680755")
 LOG10_2 = Fraction("0.3010299956639811952137388947244930267682")
-LN2_PIECES = {32: pieces(LN2, 16), 64: pieces(LN2, 42)}
-LOG10_2_PIECES = {32: pieces(LOG10_2, 16), 64: pieces(LOG10_2, 42)}
-LOG2_E_PIECES = {32: pieces(1 / LN2, 12), 64: pieces(1 / LN2, 26)}
-LOG10_E_PIECES = {32: pieces(LOG10_2 / LN2, 12), 64: pieces(LOG10_2 / LN2, 26)}
+SHORT = {32: 16, 64: 42}
+HALF = {32: 12, 64: 26}
+LN2_PIECES = {bits: pieces(LN2, short) for bits, short in SHORT.items()}
+LOG10_2_PIECES = {bits: pieces(LOG10_2, short) for bits, short in SHORT.items()}
+LOG2_E_PIECES = {bits: pieces(1 / LN2, half) for bits, half in HALF.items()}
+LOG10_E_PIECES = {bits: pieces(LOG10_2 / LN2, half) for bits, half in HALF.items()}
 LOG2_E = float(1 / LN2)
 
-# Where e^x is surely infinite, surely 0, and e^x - 1 surely -1; 2^x is so further out.
-HIGHEST = {32: 90.0, 64: 720.0}
+# Where e^x is surely 0, surely infinite, and e^x - 1 surely -1.
 LOWEST = {32: -105.0, 64: -760.0}
+HIGHEST = {32: 90.0, 64: 720.0}
 MINUS_ONE = -50.0
 
 
@@ -77,24 +81,25 @@ def power(r: Pair) -> Pair:
 
 def exp(x: Lanes) -> Lanes:
     bits = x.format.bits
-    r, n = reduced(at_least(at_most(x, HIGHEST[bits]), LOWEST[bits]))
+    r, n = reduced(between(LOWEST[bits], x, HIGHEST[bits]))
     return scaled(power(r).high, n)
 
 
 def exp2(x: Lanes) -> Lanes:
     bits = x.format.bits
-    x = at_least(at_most(x, HIGHEST[bits] * LOG2_E), LOWEST[bits] * LOG2_E)
+    x = between(LOWEST[bits] * LOG2_E, x, HIGHEST[bits] * LOG2_E)
     whole, n = nearest(x)
     r = (x - whole) * float(LN2)
     return scaled(1.0 + (r + tail(r)), n)
 
 
 def expm1(x: Lanes) -> Lanes:
-    r, n = reduced(at_least(at_most(x, HIGHEST[x.format.bits]), MINUS_ONE))
+    r, n = reduced(between(MINUS_ONE, x, HIGHEST[x.format.bits]))
     far = n.format.bias - 1  # where 2^-n is nothing beside 1
     one = 1.0 - two_to(-choose(n > far, far, n))
     total = add_smaller(one, r.high)  # exact: |one| is 0 or at least ½
-    return with_sign(scaled(total.high + (total.low + (tail(r.high) + r.low)), n), x)
+    y = total.high + (total.low + (tail(r.high) + r.low))
+    return with_sign(scaled(y, n), x)
 
 
 def sinh(x: Lanes) -> Lanes:
@@ -151,15 +156,14 @@ def parted(x: Lanes) -> tuple[Lanes, Lanes]:
     form = x.format
     tiny = x < 2.0 ** (1 - form.bias)  # subnormal
     up = form.mantissa + 1
-    bits = choose(tiny, x * 2.0**up, x).bits()
     root = x.like(math.sqrt(0.5)).bits()
-    one = x.like(1.0).bits()
-    bits = bits + (one - root)
-    # An integer in the low bits of 2^mantissa is added to it: cheaper than a conversion.
-    unit = 2.0**form.mantissa
-    k = (bits.shifted_in_zeros(form.mantissa) | x.like(unit).bits()).number()
-    k = k - choose(tiny, x.like(unit + form.bias + up), unit + form.bias)
+    bits = choose(tiny, x * 2.0**up, x).bits() + (x.like(1.0).bits() - root)
+    exponent = bits.shifted_in_zeros(form.mantissa)
     fraction = bits & ((1 << form.mantissa) - 1)
+    # As the low bits of 2^mantissa an integer adds itself: cheaper than a conversion.
+    unit = x.like(2.0**form.mantissa)
+    shifted = (exponent | unit.bits()).number()
+    k = shifted - choose(tiny, unit + (form.bias + up), unit + form.bias)
     return k, (fraction + root).number() - 1.0
 
 
@@ -204,7 +208,8 @@ def log1p(x: Lanes) -> Lanes:
 def softplus(x: Lanes) -> Lanes:
     f = exp(-abs(x))
     half, rest = log1p_series(f)
-    return choose(x > 0.0, x, 0.0) + (f - (half - rest))
+    y = add_smaller(f, rest - half)
+    return y.high + (choose(x > 0.0, x, 0.0) + y.low)
 
 
 def _log_of_base(x: Lanes, unit: tuple[float, ...], factor: tuple[float, ...]) -> Lanes:
@@ -237,13 +242,13 @@ def asinh(x: Lanes) -> Lanes:
     a = abs(x)
     b = at_most(a, LARGE)
     square = b * b
-    u = add_smaller(b, square / (1.0 + (square + 1.0).intrinsic("sqrt")))
-    return with_sign(_log1p_or_log_2x(a, u), x)
+    more = square / (1.0 + sqrt(square + 1.0))  # sqrt(b² + 1) - 1
+    return with_sign(_log1p_or_log_2x(a, add_smaller(b, more)), x)
 
 
 def acosh(x: Lanes) -> Lanes:
     b = at_most(x, LARGE) - 1.0
-    u = add_smaller((b * (b + 2.0)).intrinsic("sqrt"), b)
+    u = add_smaller(sqrt(b * (b + 2.0)), b)
     return choose(x >= 1.0, _log1p_or_log_2x(x, u), math.nan)
 
 
@@ -285,11 +290,13 @@ def log2_pair(x: Lanes) -> Pair:
     g = add_smaller(x.like(2.0), f)
     first = f / g.high
     back = multiply(first, g.high)
-    s = Pair(first, (((f - back.high) - back.low) - first * g.low) / g.high)
+    left = ((f - back.high) - back.low) - first * g.low
+    s = Pair(first, left / g.high)
     square = multiply(first, first)
     z = Pair(square.high, square.low + 2.0 * s.high * s.low)
     third = times(z, THIRD)
-    rest = add_smaller(third.high, z.high * z.high * polynomial(table.LOG_TAIL, z.high))
+    further = z.high * z.high * polynomial(table.LOG_TAIL, z.high)
+    rest = add_smaller(third.high, further)
     one = add_smaller(x.like(1.0), rest.high)
     one_low = one.low + (rest.low + third.low)
     series = multiply(s.high, one.high)
@@ -304,7 +311,7 @@ def power_of_positive(a: Lanes, b: Lanes) -> Lanes:
     base = log2_pair(a)
     product = multiply(b, base.high)
     limit = 1100.0  # 2^±1100 is out of range, and so may the parts of the product be
-    high = at_least(at_most(product.high, limit), -limit)
+    high = between(-limit, product.high, limit)
     low = choose(high == product.high, product.low + b * base.low, 0.0)
     whole, n = nearest(high)
     r = times(add(high - whole, low), LN2_WHOLE)
@@ -330,7 +337,8 @@ def pow(a: Lanes, b: Lanes) -> Lanes:
     whole = is_whole(exponent)
     odd = whole & ~is_whole(0.5 * exponent)
     y = choose((a.bits() < 0) & odd, -y, y)
-    y = choose((a < 0.0) & ~whole & (size != math.inf), math.nan, y)
+    negative = (a < 0.0) & (size != math.inf)
+    y = choose(negative & ~whole, math.nan, y)
     y = choose((a != a) | (b != b), a + b, y)
-    one = (b == 0.0) | (a == 1.0) | ((size == 1.0) & (exponent == math.inf))
-    return choose(one, 1.0, y)
+    unit = (size == 1.0) & (exponent == math.inf)
+    return choose((b == 0.0) | (a == 1.0) | unit, 1.0, y)

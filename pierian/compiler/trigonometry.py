@@ -8,6 +8,7 @@ reduction of angles; Payne & Hanek 1983, doi:10.1145/1057600.1057602, for that o
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 
 from pierian.compiler import coefficients as table
@@ -24,6 +25,7 @@ from pierian.compiler.lanes import (
     nearest,
     pieces,
     polynomial,
+    sqrt,
     times,
     two_to,
     with_sign,
@@ -37,37 +39,48 @@ HALF_PI_STEPS = pieces(PI / 2, 33, 33, 33)  # times 20 bits is exact
 NEAR = 2.0**20  # up to here |n| has 20 bits
 
 
-HUGE = ir.LiteralStructType([DOUBLE.type, DOUBLE.type, ir.IntType(64)])  # r.high, r.low, n
+# Angles: x = n·π/2 + r with |r| <= π/4; a function of the angle is one of r and of n mod 4
+
+OfAngle = Callable[[Pair, Lanes], Lanes]  # r, to twice the digits, and the integer n
 
 
-# Angles: x = n·π/2 + r with |r| <= π/4
+def of_angle(name: str, x: Lanes, emit: OfAngle) -> Lanes:
+    """`emit` of r and n, which lanes with large x find out one by one in functions of their own."""
+    y = emit(*reduced(x))
+    size = abs(x)
+    far = (size > NEAR) & (size < math.inf)  # infinities have their NaN already
+    builder, before = x.builder, x.builder.block
+    with builder.if_then(far.any(), likely=False):
+        other = far_function(name, emit)(builder, choose(far, x, 2.0 * NEAR).value)
+        chosen = choose(far, Lanes(builder, other), y)
+        inside = builder.block
+    merged = builder.phi(x.type)
+    merged.add_incoming(chosen.value, inside)
+    merged.add_incoming(y.value, before)
+    return Lanes(builder, merged)
+
+
+def far_function(name: str, emit: OfAngle) -> Callable[..., ir.Value]:
+    """The function of the module for NEAR < |x| < infinity: for vectors it calls that for one."""
+
+    def write(x: Lanes) -> Lanes:
+        if not isinstance(x.type, ir.VectorType):
+            return emit(*reduced_far(x))
+        y = constant(x.type, 0.0)
+        for lane in map(ir.IntType(32), range(x.type.count)):
+            one = call(x.builder, x.builder.extract_element(x.value, lane))
+            y = x.builder.insert_element(y, one, lane)
+        return Lanes(x.builder, y)
+
+    call = function(f"{name}_far", write, inline=False)
+    return call
 
 
 def reduced(x: Lanes) -> tuple[Pair, Lanes]:
-    """r, within 2^-53 of it and to twice the digits, and n mod 4 in the low bits of an integer."""
-    size = abs(x)
-    far = (size > NEAR) & (size < math.inf)
-    near = reduced_near(x)
-    builder, before = x.builder, x.builder.block
-    with builder.if_then(far.any(), likely=False):
-        other = reduced_far(choose(far, x, 2.0 * NEAR))
-        chosen = [choose(far, a, b) for a, b in zip(other, near, strict=True)]
-        inside = builder.block
-    merged = []
-    for a, b in zip(chosen, near, strict=True):
-        phi = builder.phi(a.type)
-        phi.add_incoming(a.value, inside)
-        phi.add_incoming(b.value, before)
-        merged.append(Lanes(builder, phi))
-    high, low, n = merged
-    return Pair(high, low), n
+    """r and n for |x| <= NEAR, n times π/2 being subtracted in four pieces.
 
-
-def reduced_near(x: Lanes) -> list[Lanes]:
-    """r.high, r.low and n for |x| <= NEAR, n times π/2 being subtracted in four pieces.
-
-    No double in that range is closer than 2^-61 to a multiple of π/2 (Muller, 11.2), and what the
-    pieces leave out is below 2^20 · 2^-152. For infinities r is NaN.
+    No double is closer than 2^-61 to a multiple of π/2 (Muller, 11.2), and what the pieces leave
+    out is below 2^20 · 2^-152. For infinities r is NaN.
     """
     whole, n = nearest(x, float(2 / PI))
     r = x - whole * HALF_PI_STEPS[0]  # exact: the last bits of both weigh the same
@@ -75,24 +88,7 @@ def reduced_near(x: Lanes) -> list[Lanes]:
     third = add(second.high, whole * -HALF_PI_STEPS[2])
     rest = whole * HALF_PI_STEPS[3] - (second.low + third.low)
     high = third.high - rest
-    return [high, (third.high - high) - rest, n]
-
-
-def reduced_far(x: Lanes) -> list[Lanes]:
-    """r.high, r.low and n for NEAR < |x| < infinity, one lane after the other."""
-    builder = x.builder
-    huge = function("reduced_huge", reduced_huge, HUGE)
-    if not isinstance(x.type, ir.VectorType):
-        result = huge(builder, x.value)
-        return [Lanes(builder, builder.extract_value(result, k)) for k in range(3)]
-    parts = [constant(x.type, 0.0), constant(x.type, 0.0), constant(x.bits().type, 0)]
-    for lane in range(x.type.count):
-        place = ir.IntType(32)(lane)
-        result = huge(builder, builder.extract_element(x.value, place))
-        for k, part in enumerate(parts):
-            one = builder.extract_value(result, k)
-            parts[k] = builder.insert_element(part, one, place)
-    return [Lanes(builder, part) for part in parts]
+    return Pair(high, (third.high - high) - rest), n
 
 
 WINDOW = 256  # bits of 2/π: 2 for n mod 4, 7 by which it starts early, 53 as x has, the rest for r
@@ -102,8 +98,8 @@ TWO_OVER_PI = int(table.TWO_OVER_PI, 16).to_bytes(
 )
 
 
-def reduced_huge(x: Lanes) -> Lanes:
-    """What `reduced_far` does, for one double: x·2/π modulo 4 in whole numbers.
+def reduced_far(x: Lanes) -> tuple[Pair, Lanes]:
+    """r and n for one double with NEAR < |x| < infinity: x·2/π modulo 4 in whole numbers.
 
     x = m·2^e with a whole m, so bits of 2/π that weigh 4/2^e or more do not count, and 200 bits
     from there on give the fraction to 2^-190. Memory is read in little-endian order.
@@ -141,12 +137,8 @@ def reduced_huge(x: Lanes) -> Lanes:
     r = add_smaller(r.high, r.low)
     below = x < 0.0
     turned = negative ^ below
-    result = ir.Constant(HUGE, ir.Undefined)
-    for k, part in enumerate(
-        [choose(turned, -r.high, r.high), choose(turned, -r.low, r.low), choose(below, -n, n)]
-    ):
-        result = builder.insert_value(result, part.value, k)
-    return Lanes(builder, result)
+    r = Pair(choose(turned, -r.high, r.high), choose(turned, -r.low, r.low))
+    return r, choose(below, -n, n)
 
 
 def two_over_pi(module: ir.Module) -> ir.Value:
@@ -174,31 +166,38 @@ def sine_and_cosine(r: Pair) -> tuple[Pair, Pair]:
     return add_smaller(r.high, sine), add_smaller(rest, cosine)
 
 
-def sine_after(x: Lanes, quarters: int) -> Lanes:
+def quarters_after_sine(quarters: int) -> OfAngle:
     """sin(x + quarters·π/2)."""
-    r, n = reduced(x)
-    n = n + quarters
-    sine, cosine = sine_and_cosine(r)
-    y = choose((n & 1) == 0, sine.high, cosine.high)
-    return choose((n & 2) == 0, y, -y)
+
+    def emit(r: Pair, n: Lanes) -> Lanes:
+        sine, cosine = sine_and_cosine(r)
+        place = n + quarters
+        y = choose((place & 1) == 0, sine.high, cosine.high)
+        return choose((place & 2) == 0, y, -y)
+
+    return emit
 
 
-def sin(x: Lanes) -> Lanes:
-    return choose(x == 0.0, x, sine_after(x, 0))  # keeps -0
-
-
-def cos(x: Lanes) -> Lanes:
-    return sine_after(x, 1)
-
-
-def tan(x: Lanes) -> Lanes:
-    r, n = reduced(x)
+def tangent(r: Pair, n: Lanes) -> Lanes:
+    """sin/cos, or -cos/sin; their low parts and a second division save half an ulp."""
     sine, cosine = sine_and_cosine(r)
     even = (n & 1) == 0
     divisor = choose(even, cosine.high, sine.high)
     y = choose(even, sine.high, -cosine.high) / divisor
     left = choose(even, sine.low, -cosine.low) - y * choose(even, cosine.low, sine.low)
-    return choose(x == 0.0, x, y + left / divisor)
+    return y + left / divisor
+
+
+def sin(x: Lanes) -> Lanes:
+    return choose(x == 0.0, x, of_angle("sin", x, quarters_after_sine(0)))  # keeps -0
+
+
+def cos(x: Lanes) -> Lanes:
+    return of_angle("cos", x, quarters_after_sine(1))
+
+
+def tan(x: Lanes) -> Lanes:
+    return choose(x == 0.0, x, of_angle("tan", x, tangent))
 
 
 # Inverses
@@ -247,7 +246,7 @@ def arc(x: Lanes) -> tuple[Lanes, Lanes, Lanes]:
     """Whether |x| > ½, and parts of the arcsine of x, or if so of sqrt((1 - |x|)/2)."""
     far = abs(x) > 0.5
     z = choose(far, 0.5 - 0.5 * abs(x), x * x)
-    t = choose(far, z.intrinsic("sqrt"), x)
+    t = choose(far, sqrt(z), x)
     return far, t, t * z * polynomial(table.ASIN, z)
 
 

@@ -22,6 +22,7 @@ from pierian.compiler.lanes import (
     choose,
     function,
     halves,
+    sqrt,
     with_sign,
 )
 from pierian.compiler.llvm import ir
@@ -69,7 +70,7 @@ def fmod(a: Lanes, b: Lanes) -> Lanes:
 
     Long division, 26 bits of the quotient a round; its product with half of b is exact. A digit
     may be one too large, the remainder is then negative for a while. Where a/b overflows, a and b
-    come closer by 2^1080 first.
+    come closer by 2^1080 first: then a quotient of 26 bits is whole whatever its size.
     """
     builder = a.builder
     before = builder.block
@@ -82,8 +83,9 @@ def fmod(a: Lanes, b: Lanes) -> Lanes:
     rest = Lanes(builder, phi)
     size = abs(rest)
     steep = size / b == math.inf
-    down, up = choose(steep, a.like(2.0**-540), 1.0), choose(steep, a.like(2.0**540), 1.0)
-    top, bottom = size * down, b * up
+    up = choose(steep, a.like(2.0**540), 1.0)
+    top = choose(steep, size * 2.0**-540, size)
+    bottom = b * up
     quotient = halves(top / bottom).high
     quotient = choose(steep, quotient, round(quotient))
     divisor = halves(bottom)
@@ -166,7 +168,7 @@ EMITTERS: dict[str, Callable[..., Lanes]] = {
     "sin": wide(trigonometry.sin),
     "sinh": wide(exponential.sinh),
     "softplus": exponential.softplus,
-    "sqrt": lambda x: x.intrinsic("sqrt"),
+    "sqrt": sqrt,
     "tan": wide(trigonometry.tan),
     "tanh": exponential.tanh,
     "trunc": trunc,

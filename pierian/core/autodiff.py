@@ -142,7 +142,8 @@ def _accumulate(leaf: Tensor, g: Tensor, taken: set[int]) -> None:
         else:
             assign(leaf._grad, total, "backward")
         return
-    if id(value) in taken or (type(value) is np.ndarray and value.base is not None):
+    shared = value in mode.tracer.views if type(value) is Symbol else value.base is not None
+    if shared or id(value) in taken:
         g = bind("copy", g)
     taken.add(id(value))
     leaf.grad = g if mode.grad else make(g.value)
@@ -239,7 +240,7 @@ def _rebuild(entry: Any, node: Any, name: str, time: int) -> Tensor:
     """A kept value as a tensor with its history, or a stand-in for one that was not kept."""
     if type(entry) is tuple:
         return _stand_in(*entry)
-    if type(entry) is np.ndarray and written_after(entry, time):
+    if written_after(entry, time):
         raise GradError(
             message(name, "values needed for a gradient must stay as they were",
                     "the values of the forward pass",

@@ -202,7 +202,7 @@ class Tensor:
         if mode.tracer is None:
             self.value = new.value
         else:
-            mode.tracer.assign(self, mode.tracer.lift(new))
+            mode.tracer.assign(self, mode.tracer.lift(new), moved=True)
 
     def detach(self) -> Tensor:
         """A tensor with the same values (shared, not copied) and no history."""
@@ -541,7 +541,7 @@ def assign(target: Tensor, new: Tensor, where: str = "assign") -> Tensor:
     automatic = type(target.node) is Leaf and target.node.automatic
     recorded = mode.grad and (new.node is not None or (target.node is not None and not automatic))
     if mode.tracer is not None:
-        mode.tracer.assign(target, mode.tracer.lift(new))
+        mode.tracer.assign(target, mode.tracer.lift(new), moved=recorded)
     elif recorded:
         target.value = new.value
     else:
@@ -613,5 +613,7 @@ def memory(array: np.ndarray) -> np.ndarray:
 
 
 def written_after(array: np.ndarray, time: int) -> bool:
-    """Whether the memory of `array` has changed since `time`."""
-    return bool(_writes) and _writes.get(id(memory(array)), (None, 0))[1] > time
+    """Whether the memory of `array` has changed since `time`; a symbol has none."""
+    if not _writes or type(array) is Symbol:
+        return False
+    return _writes.get(id(memory(array)), (None, 0))[1] > time

@@ -79,12 +79,15 @@ class Tracer:
         self.arguments: list[Tensor] = []
         self.captured: dict[int, Captured] = {}
         self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
-        self.views: set[Symbol] = set()  # values that lie in the memory of others
+        self.views: dict[Symbol, Symbol] = {}  # a view -> what lies in the memory it shows
+        self.stale: set[Symbol] = set()  # values whose memory has been written to since
+        self.written: list[np.ndarray] = []  # memory from outside that has been
+        self.halfway: dict[Symbol, Symbol] = {}  # between the two halves of x[i] += 1
 
     def add(self, primitive: str, inputs: list[Symbol], params: dict[str, Any]) -> Symbol:
         output = self.graph.add(primitive, inputs, params)
         if REGISTRY[primitive].view:
-            self.views.add(output)
+            self.views[output] = self.views.get(inputs[0], inputs[0])
         return output
 
     def constant(self, array: np.ndarray) -> Symbol:
@@ -107,15 +110,32 @@ class Tracer:
         if type(value) is Symbol:
             if value.owner is not self.graph:
                 raise leaked("trace", value)
+            if value in self.halfway:
+                self.stale.discard(self.halfway.pop(value))
+            self.check_fresh(value, self.views.get(value, value) in self.stale)
             return value
         entry = self.captured.get(id(tensor))
         if entry is None:
             symbol = self.graph.add_input(value.shape, value.dtype)
             entry = self.captured[id(tensor)] = Captured(tensor, symbol, value, tensor.node)
+        overlaps = any(np.may_share_memory(value, other) for other in self.written)
+        self.check_fresh(entry.symbol, overlaps or entry.symbol in self.stale)
         return entry.symbol
 
-    def assign(self, target: Tensor, symbol: Symbol) -> None:
-        """Make `symbol` the value of `target` and of what it is an alias of."""
+    def check_fresh(self, symbol: Symbol, stale: bool) -> None:
+        """Refuse values whose memory has been written to since: a graph holds only the old ones."""
+        if stale:
+            raise TraceError(
+                message(f"trace ({user_line()})", "a view must be taken after the change of what "
+                        "it views", "a fresh x[i], x.T or alias", f"an old one, {symbol!r}",
+                        "Take it again, or .clone() it before to keep the old values")
+            )  # fmt: skip
+
+    def assign(self, target: Tensor, symbol: Symbol, moved: bool) -> None:
+        """Make `symbol` the value of `target` and of what it is an alias of.
+
+        `moved` says that eagerly the value would get new memory, and not overwrite the old.
+        """
         before = self.lift(target)
         if (symbol.shape, symbol.dtype) != (before.shape, before.dtype):
             raise TraceError(
@@ -129,7 +149,13 @@ class Tracer:
                         "a function that changes only tensors from outside",
                         f"an in-place change of {before!r}", "Write x = x + 1 for x += 1")
             )  # fmt: skip
-        self.views.discard(symbol)  # from now on it is the memory of `root`
+        if not moved:
+            self.stale.add(self.views.get(before, before))
+            if before in self.views:
+                self.halfway[symbol] = self.views[before]
+            if type(root.value) is not Symbol:
+                self.written.append(root.value)
+        self.views.pop(symbol, None)  # from now on it is the memory of `root`
         root.value = symbol
 
     def note_grad(self, tensor: Tensor) -> None:

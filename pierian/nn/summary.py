@@ -106,7 +106,7 @@ class Counter:
     def constant(self, array: np.ndarray) -> np.ndarray:
         return array
 
-    def assign(self, target: Tensor, value: np.ndarray) -> None:
+    def assign(self, target: Tensor, value: np.ndarray, moved: bool) -> None:
         np.copyto(target.value, value)
 
     def note_grad(self, tensor: Tensor) -> None: ...

@@ -11,7 +11,7 @@ from typing import Any
 from pierian.base.dtypes import bool_, float64, int64
 from pierian.base.errors import ShapeError, message
 from pierian.base.shapes import normalize_axes, normalize_axis
-from pierian.core.tensor import Tensor, as_tensor, bind, make
+from pierian.core.tensor import Tensor, as_tensor, bind, clock, make, written_after
 from pierian.ops import elementwise as ew
 from pierian.ops.indexing import take_along_axis
 from pierian.ops.operands import pair, real
@@ -26,9 +26,17 @@ class Probabilities(Tensor):
     The result of any further operation is a plain tensor.
     """
 
-    __slots__ = ("logits", "kind")
+    __slots__ = ("logits", "origin", "made")
     logits: Tensor
-    kind: str  # "softmax" or "sigmoid"
+    origin: str
+    made: tuple[Any, Any, int]  # the values, those of the logits, and when
+
+    @property
+    def kind(self) -> str:
+        """ "softmax" or "sigmoid"; "" once values or logits were changed in place."""
+        y, x, time = self.made
+        same = self.value is y and self.logits.value is x
+        return self.origin if same and not any(written_after(v, time) for v in (y, x)) else ""
 
     def _copy(self, value: Any) -> Tensor:
         return make(super()._copy(value).value)  # copies and pickles are plain
@@ -37,7 +45,7 @@ class Probabilities(Tensor):
 def _remember(y: Tensor, logits: Tensor, kind: str) -> Probabilities:
     out: Probabilities = object.__new__(Probabilities)
     out.value, out.node, out._grad, out.base = y.value, y.node, None, None
-    out.logits, out.kind = logits, kind
+    out.logits, out.origin, out.made = logits, kind, (y.value, logits.value, next(clock))
     return out
 
 

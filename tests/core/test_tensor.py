@@ -372,6 +372,26 @@ def test_copies_of_probabilities_are_plain_tensors(make: Callable[[Any], Tensor]
         assert type(result) is Tensor
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda p, x: p.mul_(2.0),
+        lambda p, x: p.__setitem__(0, 0.0),
+        lambda p, x: p.__iadd__(1.0),
+        lambda p, x: x.zero_(),
+        lambda p, x: setattr(p, "data", pr.zeros(2)),
+    ],
+)
+@pytest.mark.parametrize("recorded", [False, True])
+def test_changed_probabilities_are_none_any_more(change: Any, recorded: bool) -> None:
+    x = pr.tensor([1.0, 2.0], requires_grad=recorded) * 1.0
+    p = pr.softmax(x)
+    assert p.kind == "softmax"
+    assert pr.sigmoid(x).kind == "sigmoid"
+    change(p, x)
+    assert p.kind == ""
+
+
 # With NumPy
 
 OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv,

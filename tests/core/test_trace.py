@@ -155,6 +155,37 @@ def test_gradients_of_several_leaves_share_no_memory() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda w: w.sum(),
+        lambda w: (w.T.reshape(-1) * pr.arange(6).float()).sum(),
+        lambda w: w[0].sum() + w[::-1].flatten()[1],
+        lambda w: (w + w.T.T).mean(0).sum(),
+    ],
+)
+def test_gradients_that_are_views_can_be_changed(loss: Callable[[Tensor], Tensor]) -> None:
+    def make() -> tuple[Tensor, Callable[[], Tensor]]:
+        w = pr.ones(2, 3, requires_grad=True)
+
+        def step() -> Tensor:
+            w.grad = None
+            value = loss(w)
+            value.backward()
+            w.grad.mul_(0.5)
+            w.grad[0] += 1.0
+            return value.detach()
+
+        return w, step
+
+    (w, step), (twin, eager) = make(), make()
+    traced = trace(step)
+    for _ in range(2):
+        assert traced().item() == eager().item()
+        assert w.grad.tolist() == twin.grad.tolist()
+        assert w.grad.numpy().flags.writeable
+
+
 def test_accumulating_twice_inside_a_trace() -> None:
     a, b = pr.zeros(2, requires_grad=True), pr.zeros(2, requires_grad=True)
 
@@ -329,6 +360,51 @@ def test_lost_changes_of_views_are_errors() -> None:
         with pytest.raises(pr.TraceError, match="a change of a view must reach"):
             trace(fn)
         assert w.tolist() == [[0, 0], [0, 0]]
+
+
+def test_views_taken_before_a_change_are_refused_after_it() -> None:
+    w = pr.ones(2, 2)
+    outside, same = w[0], w.detach()
+
+    def read(view: Any) -> Callable[[], Tensor]:
+        def step() -> Tensor:
+            taken = view()
+            w.mul_(2.0)
+            return taken + w
+
+        return step
+
+    for view in (lambda: w[0], lambda: w.T, lambda: w.reshape(4)[:2], lambda: outside):
+        with pytest.raises(pr.TraceError, match="a view must be taken after the change"):
+            trace(read(view))
+        assert w.tolist() == [[1, 1], [1, 1]]
+    assert trace(read(lambda: w.detach()))().tolist() == [[4, 4], [4, 4]]
+    assert trace(read(lambda: same))().tolist() == [[8, 8], [8, 8]]
+    assert trace(read(lambda: w.T.clone()))().tolist() == [[12, 12], [12, 12]]
+
+
+def test_changing_a_view_from_outside_hides_the_original() -> None:
+    w = pr.ones(2, 2)
+    row = w[0]
+
+    def step() -> Tensor:
+        row.zero_()
+        return w * 1.0
+
+    with pytest.raises(pr.TraceError, match="a view must be taken after the change"):
+        trace(step)
+
+
+def test_operators_on_views_must_be_assigned_back() -> None:
+    w = pr.ones(2, 2)
+
+    def lost() -> Tensor:
+        row = w[0]
+        row += 1.0
+        return w * 1.0
+
+    with pytest.raises(pr.TraceError, match="a view must be taken after the change"):
+        trace(lost)
 
 
 def test_item_updates_work() -> None:

@@ -158,7 +158,7 @@ def _parse(x: Tensor, index: Any) -> tuple[list[Any], dict[int, Tensor], bool]:
     for item in items:
         groups += isinstance(item, (int, Tensor)) and not inside
         inside = isinstance(item, (int, Tensor))
-        if isinstance(item, _Mask) and item.length not in (None, x.shape[axis]):
+        if isinstance(item, _Mask) and item.length is not None and item.length != x.shape[axis]:
             raise ShapeError(
                 message("index", "a mask must have the shape of what it masks", x.shape[axis],
                         item.length, "Reduce or broadcast the mask")

@@ -877,6 +877,7 @@ INDICES: list[tuple[str, Any]] = [
     ("true, slice, list", (True, slice(None), [2, 0])),
     ("int, true", (1, True)),
     ("none, true", (None, True)),
+    ("ellipsis, none, true", (..., None, True)),
     ("slice, false", (slice(None), False)),
 ]
 REPEATING = [("repeats", [1, 1, 0]), ("repeated pairs", ([0, 0], [1, 1]))]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pierian.base import special
 from pierian.base.dtypes import bool_, is_floating
 from pierian.base.errors import DtypeError, message
 from pierian.base.shapes import broadcast
@@ -310,27 +311,6 @@ Unary = Callable[[Any], Tensor]
 SQRT_PI = math.sqrt(math.pi)
 
 
-def _erf(x: np.ndarray) -> np.ndarray:
-    """erf by its Maclaurin series in the middle and a continued fraction outside.
-
-    Source:  Abramowitz & Stegun 7.1.6 and 7.1.14; 2 ulp in float64, |x| split at 2.
-    """
-    z = np.abs(np.asarray(x, np.float64))
-    small = np.minimum(z, 2.0)
-    s, term = small.copy(), small.copy()
-    for n in range(1, 40):  # 2^n x^(2n+1) / (2n+1)!!, below 2**-53 of the sum at x = 2
-        term = term * (2 * small * small / (2 * n + 1))
-        s = s + term
-    centre = 2 / SQRT_PI * np.exp(-small * small) * s
-    far = np.maximum(z, 2.0)
-    fraction = far.copy()
-    for k in range(60, 0, -1):  # erfc(x)·√π·exp(x²) = 1/(x + (1/2)/(x + 1/(x + (3/2)/(x + …
-        fraction = far + k / 2 / fraction
-    tail = 1 - np.exp(-far * far) / (SQRT_PI * fraction)
-    y = np.copysign(np.where(z <= 2.0, centre, np.where(z > 6.0, 1.0, tail)), x)
-    return np.where(np.isnan(x), np.nan, y).astype(x.dtype)
-
-
 def _sigmoid(x: np.ndarray) -> np.ndarray:
     return (1 / (1 + np.exp(-x))).astype(x.dtype, copy=False)
 
@@ -389,7 +369,7 @@ UNARY: dict[str, tuple[Any, str, Any, str]] = {
         np.arctanh, "biu", lambda g, _y, x: g / (1.0 - x * x), "The inverse hyperbolic tangent",
     ),
     "erf": (
-        _erf, "biuc", lambda g, _y, x: g * exp(-x * x) * (2 / SQRT_PI),
+        special.erf, "biuc", lambda g, _y, x: g * exp(-x * x) * (2 / SQRT_PI),
         "The error function, 2/√π times the integral of exp(-t²) from 0 to x",
     ),
     "sigmoid": (_sigmoid, "biuc", lambda g, y, _x: g * y * (1.0 - y), "1 / (1 + e^-x)"),

@@ -6,21 +6,17 @@ refuse with an error, but never compute something else.
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 import numpy as np
-import pytest
 
 import pierian as pr
 from pierian.core.tensor import Tensor
 from pierian.core.trace import trace
+from tests.oracle import NEEDS_TORCH
 
 PROGRAMS = 400
 LENGTH = 9
-NEEDS_TORCH = pytest.mark.skipif(
-    importlib.util.find_spec("torch") is None, reason="the oracle tier needs torch installed"
-)
 
 # name -> f(x, y, i): x and y are matrices (2, 2), i is 0 or 1. Words of both libraries only.
 FRESH = {

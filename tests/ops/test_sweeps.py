@@ -6,7 +6,6 @@ One test per function and sweep; it runs all rows of the function and reports al
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,14 +19,12 @@ from pierian.core.primitive import REGISTRY, Primitive, Spec
 from pierian.core.tensor import Tensor
 from pierian.testing import agree, compare, gradcheck, tolerance
 from tests.ops.cases import CASES, Case
+from tests.oracle import NEEDS_TORCH
 
 ROWS: dict[str, list[Case]] = defaultdict(list)
 for _case in CASES:
     ROWS[_case.name].append(_case)
 every = pytest.mark.parametrize("name", sorted(ROWS))
-NEEDS_TORCH = pytest.mark.skipif(
-    importlib.util.find_spec("torch") is None, reason="the oracle tier needs torch installed"
-)
 
 
 def sweep(name: str, check: Callable[[Case], None], rows: Callable[[Case], bool]) -> None:

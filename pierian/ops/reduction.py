@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pierian.base.dtypes import bool_, int64, is_floating, uint64
+from pierian.base.dtypes import bool_, float16, floating, int64, is_floating, uint64
 from pierian.base.errors import ShapeError, message
 from pierian.base.shapes import normalize_axes, normalize_axis, reduce_shape
 from pierian.core.primitive import Spec, define
@@ -148,15 +148,19 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean along `axis`; NaN of nothing. Shapes: x (...) -> without `axis`. Dtypes: floating
-    (integers become float32).
+    (integers become float32; float16 is summed in float32).
     """
     x = as_tensor(x)
-    if x.dtype.kind not in "fc":
-        x = cast(x, "float32")
+    out = floating(x.dtype)
     axes = normalize_axes("mean", axis, x.ndim)
     count = math.prod(x.shape[a] for a in axes)
-    total = bind("sum", x, axes=axes, keepdims=bool(keepdims))
-    return total / float(count)
+    total = bind("sum", _summable(x), axes=axes, keepdims=bool(keepdims))
+    return cast(total / float(count), out)
+
+
+def _summable(x: Tensor) -> Tensor:
+    """`x` in a dtype whose sums, and the numbers of its elements, do not overflow at 65504."""
+    return cast(x, "float32") if x.dtype.kind not in "fc" or x.dtype == float16 else x
 
 
 def var(x: Any, axis: Axis = None, correction: float = 1, keepdims: bool = False) -> Tensor:
@@ -170,13 +174,13 @@ def var(x: Any, axis: Axis = None, correction: float = 1, keepdims: bool = False
     (tensor(1., dtype=float32), tensor(0.6666667, dtype=float32))
     """
     x = as_tensor(x)
-    if x.dtype.kind not in "fc":
-        x = cast(x, "float32")
+    refuse("var", "c", "real")(x)
+    out, x = floating(x.dtype), _summable(x)
     axes = normalize_axes("var", axis, x.ndim)
     deviation = x - mean(x, axes, keepdims=True)
     count = math.prod(x.shape[a] for a in axes)
     total = bind("sum", deviation * deviation, axes=axes, keepdims=bool(keepdims))
-    return total / builtins.max(count - correction, 0.0)
+    return cast(total / builtins.max(count - correction, 0.0), out)
 
 
 def std(x: Any, axis: Axis = None, correction: float = 1, keepdims: bool = False) -> Tensor:

@@ -530,6 +530,10 @@ def _reductions() -> None:
                  oracle=true.lanes(of_list(correction), true.floating, 1),
                  torch=lambda t, x, n=name, c=correction: getattr(t, n)(
                      x, 1, correction=c))  # fmt: skip
+    many = [("float16, many", (np.full(70_000, 1.5, np.float16),))]
+    case("mean", many, lambda x: np.array(1.5, np.float16), torch="mean")
+    case("var", many, lambda x: np.array(0, np.float16), torch="var", smooth=False)
+    case("std", many, lambda x: np.array(0, np.float16), smooth=False)
     zeros = [("one zero", (np.array([[2.0, 0.0, 3.0], [1.0, 2.0, 3.0]]),)),
              ("two zeros", (np.array([[2.0, 0.0, 0.0], [0.0, 0.0, 0.0]]),))]  # fmt: skip
     for axis in (None, 1):

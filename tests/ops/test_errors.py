@@ -114,6 +114,7 @@ DTYPES: list[Row] = [
     (lambda: ~x, pr.DtypeError, "bitwise_not: works on integer or bool tensors"),
     (lambda: imaginary < imaginary, pr.DtypeError, "lt: works on real tensors"),
     (lambda: pr.max(imaginary), pr.DtypeError, "max: works on real tensors"),
+    (lambda: pr.var(imaginary), pr.DtypeError, "var: works on real tensors; expected real"),
     (lambda: pr.argsort(imaginary), pr.DtypeError, "argsort: works on real tensors"),
     (lambda: pr.maximum(imaginary, 1), pr.DtypeError, "maximum: works on real tensors"),
     (lambda: abs(imaginary), pr.DtypeError, "abs: works on"),

@@ -47,7 +47,7 @@ def as_dtype(spec: Any) -> np.dtype:
     >>> as_dtype(float), as_dtype("long"), as_dtype(np.int8)
     (dtype('float32'), dtype('int64'), dtype('int8'))
     """
-    if type(spec) is np.dtype and spec.isnative:
+    if isinstance(spec, np.dtype) and spec.isnative:
         dtype = spec
     else:
         try:

@@ -497,8 +497,6 @@ def to_array(data: Any, dtype: Any = None) -> np.ndarray:
             message("tensor", "rows must have equal lengths", "a rectangular nest of numbers",
                     f"{type(data).__name__} ({error})", "Pad the rows or use a list of tensors")
         ) from None  # fmt: skip
-    if type(array) is not _ndarray:
-        array = array.view(_ndarray)  # matrix, memmap, masked: the plain array below
     found = as_dtype(array.dtype)
     if wanted is None:
         wanted = found

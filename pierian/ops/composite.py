@@ -10,7 +10,7 @@ from typing import Any
 
 from pierian.base.dtypes import bool_, float64, int64
 from pierian.base.errors import ShapeError, message
-from pierian.base.shapes import normalize_axes, normalize_axis
+from pierian.base.shapes import normalize_axis
 from pierian.core.tensor import Tensor, as_tensor, bind, clock, make, written_after
 from pierian.ops import elementwise as ew
 from pierian.ops.indexing import take_along_axis
@@ -238,11 +238,3 @@ def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8) -> bool:
     if a.dtype.kind in "biu":  # whose differences wrap around
         a, b = as_tensor(a, float64), as_tensor(b, float64)
     return bool((ew.eq(a, b) | (ew.abs(a - b) <= atol + rtol * ew.abs(b))).all())
-
-
-def normalize_l2(x: Any, axis: Any = -1, eps: float = 1e-12) -> Tensor:
-    """x divided by its 2-norm along `axis`, or by eps where that is larger."""
-    x = real("normalize", x)
-    axes = normalize_axes("normalize", axis, x.ndim)
-    total = sum_(x * x, axes, keepdims=True)
-    return x / ew.sqrt(ew.maximum(total, eps * eps))

@@ -428,8 +428,3 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Tensor:
             cut = n - by % n
             out = concat([narrow(out, at, cut, n - cut), narrow(out, at, 0, cut)], at)
     return bind("copy", x) if out is x else out
-
-
-def view(x: Any, *shape: Any) -> Tensor:
-    """As `reshape` (PyTorch's name). Shapes: x (...) -> shape."""
-    return reshape(x, *shape)

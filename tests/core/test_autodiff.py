@@ -217,6 +217,27 @@ def test_create_graph_gives_second_and_third_derivatives() -> None:
     assert not x.grad.requires_grad
 
 
+def test_create_graph_adds_up_with_history() -> None:
+    x = leaf(2.0)
+    (x**3).backward(create_graph=True)
+    (x**2).backward(create_graph=True)
+    assert x.grad.item() == 12 + 4
+    (second,) = [g.item() for g in [pr.grad(lambda v: (v**3 + v**2).sum())(x)]]
+    assert second == 16
+    total, x.grad = x.grad, None
+    total.backward()
+    assert x.grad.item() == 12 + 2
+
+
+def test_nodes_say_what_they_are() -> None:
+    x = leaf(1.0)
+    assert repr((x * 2).grad_fn) == "<mul>"
+    fn = pr.custom_vjp(lambda v: v * 1.0)
+    fn.__name__ = "mine"
+    fn.defvjp(lambda v: (v * 1.0, None), lambda _, g: (g,))
+    assert repr(fn(x).grad_fn) == "<mine>"
+
+
 def test_without_create_graph_gradients_have_no_history() -> None:
     x = leaf(2.0)
     (x**3).backward()

@@ -12,7 +12,7 @@ import pytest
 
 import pierian as pr
 from pierian.core.graph import verify
-from pierian.core.tensor import Tensor, mode
+from pierian.core.tensor import Tensor, assign, mode
 from pierian.core.trace import Traced, trace
 
 SIZES = (6, 5, 3)
@@ -224,6 +224,21 @@ def test_copy_before_update_keeps_the_old_values() -> None:
     w, old, step = make()
     step()
     assert old.tolist() == [1, 2]
+
+
+def test_values_assigned_from_captured_tensors_are_those_before_the_step() -> None:
+    w, old = pr.tensor([1.0, 2.0]), pr.zeros(2)
+
+    def step() -> None:
+        w + 0.0  # captured first, so also written first
+        assign(old, w)
+        assign(w, w * 3.0)
+
+    traced = trace(step)
+    for value in (1.0, 3.0):
+        traced()
+        assert old.tolist() == [value, 2 * value]
+        assert w.tolist() == [3 * value, 6 * value]
 
 
 def test_swapping_two_tensors() -> None:

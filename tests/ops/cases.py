@@ -801,6 +801,9 @@ def _movement() -> None:
              lambda *xs, j=join, a=axis, d=dtype: j([x.astype(d) for x in xs], a),
              fn=lambda *xs, n=name, a=axis: getattr(pr, n)(xs, a),
              torch=lambda t, *xs, n=name, a=axis: getattr(t, n)(xs, a))  # fmt: skip
+    square = [("2-d", (sample((3, 3)),))]
+    for name in ("tril", "triu", "diagonal"):
+        case(name, square, getattr(np, name), torch=name)
     twice = [("the same twice", (sample((2, 3)),))]
     case("concat", twice, lambda x: np.concatenate([x, x]), fn=lambda x: pr.concat([x, x]),
          torch=lambda t, x: t.concat([x, x]))  # fmt: skip
@@ -1189,6 +1192,9 @@ def _order() -> None:
             case("topk", rows[:2], top, detail=detail, fn=lambda x, a=axis, d=descending: tuple(
                  pr.topk(x, 2, a, largest=d)), torch=lambda t, x, a=axis, d=descending: tuple(
                      t.topk(x, 2, a, d)))  # fmt: skip
+    for k in (0, 4):
+        case("topk", rows[:1], lambda x, k=k: (-np.sort(-x)[:, :k], np.argsort(-x)[:, :k]),
+             fn=lambda x, k=k: tuple(pr.topk(x, k)), detail=f"k={k}")  # fmt: skip
     case("sort", rows[3:5], lambda x: np.sort(x), fn=lambda x: pr.sort(x).values, smooth=False,
          torch=lambda t, x: t.sort(x).values)  # fmt: skip
     case("sort", [("0-d", (np.array(2.0),))], lambda x: (x, np.array(0)), views=True,

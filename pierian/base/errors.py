@@ -66,7 +66,7 @@ Did you mean 'adam'?
     if isinstance(name, str) and name in names:
         return name
     near = difflib.get_close_matches(str(name).lower(), names, n=1, cutoff=0.5)
-    fix = f"Did you mean {near[0]!r}?" if near else f"Use one of these or pass an {kind} object."
+    fix = f"Did you mean {near[0]!r}?" if near else "Use one of these."
     raise ValueError(
         f"{where}: {kind} must be a known name; "
         f"expected one of {', '.join(names)}, got {name!r}. {fix}"

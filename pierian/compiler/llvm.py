@@ -15,7 +15,7 @@ from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
-from llvmlite import ir
+from llvmlite import ir as ir
 
 from pierian.base.errors import CompileError, message
 

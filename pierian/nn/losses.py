@@ -64,7 +64,7 @@ def alike(name: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
 
 def not_probabilities(name: str, x: Tensor, wanted: str, fix: str) -> None:
     """Refuse what softmax or sigmoid made, where it would be applied a second time."""
-    if isinstance(x, Probabilities):
+    if isinstance(x, Probabilities) and x.kind:
         raise ValueError(
             message(name, "input must not be probabilities", wanted, f"the output of {x.kind}",
                     fix.format(x.kind))

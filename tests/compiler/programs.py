@@ -17,8 +17,8 @@ SHAPES = [(), (1,), (5,), (3, 4), (1, 4), (4, 1), (2, 3, 4), (2, 1, 4), (17, 9),
 UNARY = [pr.neg, pr.abs, pr.exp, pr.tanh, pr.sigmoid, pr.relu, pr.square, pr.sin, pr.softplus,
          pr.floor, pr.sign, pr.erf, lambda x: pr.log(pr.abs(x) + 1.0),
          lambda x: pr.sqrt(pr.abs(x)), lambda x: x * 1.0, lambda x: x - 0.0,
-         lambda x: pr.neg(pr.neg(x)), lambda x: x / 1.0, lambda x: pr.clip(x, -1.0, 1.0), lambda x: x.detach(), pr.clone,
-         lambda x: x.double().float()]  # fmt: skip
+         lambda x: pr.neg(pr.neg(x)), lambda x: x / 1.0, lambda x: pr.clip(x, -1.0, 1.0),
+         lambda x: x.detach(), pr.clone, lambda x: x.double().float()]  # fmt: skip
 BINARY = [pr.add, pr.sub, pr.mul, pr.maximum, pr.minimum, lambda a, b: a / (pr.abs(b) + 1.0),
           lambda a, b: pr.where(a > b, a, b * 0.5), lambda a, b: (a == b).float() + a]  # fmt: skip
 REDUCE = [pr.sum, pr.mean, pr.max, pr.min, pr.logsumexp, lambda x, axis, keepdims:

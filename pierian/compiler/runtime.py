@@ -1,0 +1,271 @@
+"""Threads: persistent native workers that run a segment together, each on its share of the outputs.
+
+May import: llvm, base. A worker spins for a while after its last job and then sleeps in short naps,
+so that steps in a row start at once and an idle process costs nothing to speak of. Barriers give
+way to other processes (sched_yield), which keeps a busy neighbour from stalling everybody.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import itertools
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pierian.base.errors import message
+from pierian.compiler.llvm import ir, load, object_code, target
+
+I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+WORD = I64.as_pointer()
+TABLE = I8.as_pointer().as_pointer()
+VOID = ir.VoidType()
+# (table of pointers, error word, number of this thread, number of threads, barrier words)
+SEGMENT = ir.FunctionType(VOID, [TABLE, WORD, I64, I64, WORD])
+
+LINE = 8  # words in a cache line of 64 bytes; each field has its own, so that none slows another
+GENERATION, FUNCTION, ARGUMENTS, ERROR, THREADS, DONE, QUIT, ARRIVED, PASSED = (
+    LINE * i for i in range(9)
+)
+WORDS = LINE * 9
+SPINS = 2_000  # looks at a word before giving way: a few microseconds
+YIELDS = 200  # times of giving way before sleeping: about a tenth of a millisecond
+NAP = 50  # microseconds
+STACK = 8 << 20  # bytes per worker: kernels keep their tiles and copied panels there
+
+
+def field(b: ir.IRBuilder, control: Any, offset: int) -> Any:
+    """The address of a field of the control block."""
+    return b.gep(control, [ir.Constant(I64, offset)])
+
+
+def wait_until_changed(b: ir.IRBuilder, word: Any, old: Any, may_sleep: bool) -> None:
+    """Wait until `word` differs from `old`: spin, then give way, then (if allowed) nap."""
+    function = b.function
+    head, again, slow, nap, done = (
+        function.append_basic_block(name) for name in ("wait", "again", "slow", "nap", "done")
+    )
+    entry = b.block
+    b.branch(head)
+    b.position_at_end(head)
+    turns = b.phi(I64)
+    turns.add_incoming(ir.Constant(I64, 0), entry)
+    value = b.load_atomic(word, "acquire", 8)
+    b.cbranch(b.icmp_unsigned("==", value, old), again, done)
+    b.position_at_end(again)
+    turn = b.add(turns, ir.Constant(I64, 1))
+    turns.add_incoming(turn, again)
+    b.cbranch(b.icmp_unsigned("<", turn, ir.Constant(I64, SPINS)), head, slow)
+    b.position_at_end(slow)
+    give_way = declared(b.module, "sched_yield", ir.FunctionType(I32, []))
+    b.call(give_way, [])
+    turns.add_incoming(turn, slow)
+    tired = b.icmp_unsigned(">", turn, ir.Constant(I64, SPINS + YIELDS))
+    b.cbranch(b.and_(tired, ir.Constant(ir.IntType(1), int(may_sleep))), nap, head)
+    b.position_at_end(nap)
+    sleep = declared(b.module, "usleep", ir.FunctionType(I32, [I32]))
+    b.call(sleep, [ir.Constant(I32, NAP)])
+    turns.add_incoming(turn, nap)
+    b.branch(head)
+    b.position_at_end(done)
+
+
+def declared(module: ir.Module, name: str, kind: ir.FunctionType) -> Any:
+    """The function `name`, declared once."""
+    known = module.globals.get(name)
+    return ir.Function(module, kind, name) if known is None else known
+
+
+def barrier(b: ir.IRBuilder, control: Any, threads: Any) -> None:
+    """Go on when all threads have come here; nothing for a single one."""
+    with b.if_then(b.icmp_unsigned(">", threads, ir.Constant(I64, 1))):
+        passed = field(b, control, PASSED)
+        arrived = field(b, control, ARRIVED)
+        before = b.load_atomic(passed, "acquire", 8)
+        count = b.atomic_rmw("add", arrived, ir.Constant(I64, 1), "acq_rel")
+        last = b.icmp_unsigned("==", b.add(count, ir.Constant(I64, 1)), threads)
+        with b.if_else(last) as (then, otherwise):
+            with then:
+                b.store_atomic(ir.Constant(I64, 0), arrived, "release", 8)
+                b.store_atomic(b.add(before, ir.Constant(I64, 1)), passed, "release", 8)
+            with otherwise:
+                wait_until_changed(b, passed, before, may_sleep=False)
+
+
+def _module() -> ir.Module:
+    """`worker(control, number)` and `launch(control, segment, table, error, threads)`."""
+    module = ir.Module("pierian.runtime")
+    worker = ir.Function(module, ir.FunctionType(VOID, [WORD, I64]), "worker")
+    control, index = worker.args
+    b = ir.IRBuilder(worker.append_basic_block("entry"))
+    seen = b.alloca(I64)
+    b.store(ir.Constant(I64, 0), seen)
+    again = worker.append_basic_block("again")
+    leave = worker.append_basic_block("leave")
+    work = worker.append_basic_block("work")
+    b.branch(again)
+    b.position_at_end(again)
+    generation = field(b, control, GENERATION)
+    wait_until_changed(b, generation, b.load(seen), may_sleep=True)
+    b.store(b.load_atomic(generation, "acquire", 8), seen)
+    quit_ = b.load_atomic(field(b, control, QUIT), "acquire", 8)
+    b.cbranch(b.icmp_unsigned("!=", quit_, ir.Constant(I64, 0)), leave, work)
+    b.position_at_end(work)
+    threads = b.load(field(b, control, THREADS))
+    with b.if_then(b.icmp_unsigned("<", index, threads)):
+        segment = b.inttoptr(b.load(field(b, control, FUNCTION)), SEGMENT.as_pointer())
+        table = b.inttoptr(b.load(field(b, control, ARGUMENTS)), TABLE)
+        error = b.inttoptr(b.load(field(b, control, ERROR)), WORD)
+        b.call(segment, [table, error, index, threads, control])
+        b.atomic_rmw("add", field(b, control, DONE), ir.Constant(I64, 1), "acq_rel")
+    b.branch(again)
+    b.position_at_end(leave)
+    b.ret_void()
+
+    kind = ir.FunctionType(VOID, [WORD, SEGMENT.as_pointer(), TABLE, WORD, I64])
+    launch = ir.Function(module, kind, "launch")
+    control, segment, table, error, threads = launch.args
+    b = ir.IRBuilder(launch.append_basic_block("entry"))
+    for offset, value in [(FUNCTION, segment), (ARGUMENTS, table), (ERROR, error)]:
+        b.store(b.ptrtoint(value, I64), field(b, control, offset))
+    b.store(threads, field(b, control, THREADS))
+    done = field(b, control, DONE)
+    b.store_atomic(ir.Constant(I64, 0), done, "release", 8)
+    b.atomic_rmw("add", field(b, control, GENERATION), ir.Constant(I64, 1), "acq_rel")
+    b.call(segment, [table, error, ir.Constant(I64, 0), threads, control])
+    wait = launch.append_basic_block("join")
+    out = launch.append_basic_block("out")
+    others = b.sub(threads, ir.Constant(I64, 1))
+    b.branch(wait)
+    b.position_at_end(wait)
+    finished = b.load_atomic(done, "acquire", 8)
+    rest = launch.append_basic_block("rest")
+    b.cbranch(b.icmp_unsigned("==", finished, others), out, rest)
+    b.position_at_end(rest)
+    wait_until_changed(b, done, finished, may_sleep=False)
+    b.branch(wait)
+    b.position_at_end(out)
+    b.ret_void()
+    return module
+
+
+class Pool:
+    """The workers of this process."""
+
+    def __init__(self) -> None:
+        library = load(object_code(_module(), target()), ["worker", "launch"],
+                       f"pierian.runtime.{next(_pools)}")  # fmt: skip
+        pointer = ctypes.c_void_p
+        self.library = library
+        worker = ctypes.CFUNCTYPE(None, pointer, ctypes.c_int64)
+        launch = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, pointer, ctypes.c_int64)
+        self._worker = worker(library.addresses["worker"])
+        self._launch = launch(library.addresses["launch"])
+        self._memory = (ctypes.c_int64 * (WORDS + LINE))()
+        start = ctypes.addressof(self._memory)
+        self.control = -(-start // 64) * 64
+        self.workers = 0
+        self.lock = threading.Lock()
+
+    def run(self, segment: int, table: Any, error: Any, threads: int) -> None:
+        """Call the segment at that address on `threads` threads, this one included."""
+        with self.lock:
+            if self.workers < threads - 1:
+                self._grow(threads - 1)
+            self._launch(self.control, segment, table, error, threads)
+
+    def _grow(self, workers: int) -> None:
+        before = threading.stack_size(STACK)
+        try:
+            while self.workers < workers:
+                self.workers += 1
+                arguments = (self.control, self.workers)
+                threading.Thread(target=self._worker, args=arguments, daemon=True).start()
+        finally:
+            threading.stack_size(before)
+
+    def stop(self) -> None:
+        """Let the workers return; at the end of the process."""
+        words = (ctypes.c_int64 * WORDS).from_address(self.control)
+        words[QUIT] = 1
+        words[GENERATION] += 1
+
+
+_pools = itertools.count()
+_pool: list[Pool] = []
+_pool_lock = threading.Lock()
+
+
+def pool() -> Pool:
+    """The workers of this process, made at the first call."""
+    with _pool_lock:
+        if not _pool:
+            _pool.append(Pool())
+            atexit.register(_pool[0].stop)
+        return _pool[0]
+
+
+def _forget() -> None:
+    """A forked child has no workers."""
+    _pool.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+# How many threads
+
+
+_threads: list[int] = []
+QUOTAS = (  # control groups, version 2 and version 1: "quota period", or one file for each
+    ("/sys/fs/cgroup/cpu.max",),
+    ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+)
+
+
+def set_num_threads(n: int) -> None:
+    """Use `n` threads for compiled programs in this process; results do not depend on it.
+
+    Raises:  ValueError unless n >= 1.
+    """
+    if not isinstance(n, int) or n < 1:
+        raise ValueError(message("set_num_threads", "needs a whole number", ">= 1", n, "Pass 1"))
+    _threads[:] = [n]
+
+
+def get_num_threads() -> int:
+    """How many threads compiled programs use: what was set, else what this process may use."""
+    if not _threads:
+        _threads.append(available())
+    return _threads[0]
+
+
+@contextlib.contextmanager
+def num_threads(n: int) -> Iterator[None]:
+    """`set_num_threads(n)` for a `with` block."""
+    before = get_num_threads()
+    set_num_threads(n)
+    try:
+        yield
+    finally:
+        set_num_threads(before)
+
+
+def available(read: Callable[[str], str] = lambda path: Path(path).read_text()) -> int:
+    """CPUs by affinity and by the quota of the control group, whichever is less."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
+    for files in QUOTAS:
+        try:
+            quota, period = " ".join(map(read, files)).split()[:2]
+            if quota != "max" and int(quota) > 0:
+                cpus = min(cpus, math.ceil(int(quota) / int(period)))
+        except (OSError, ValueError):
+            continue
+    return max(cpus, 1)

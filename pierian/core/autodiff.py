@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -253,8 +254,14 @@ def _rebuild(entry: Any, node: Any, name: str, time: int) -> Tensor:
 
 
 def _stand_in(shape: tuple[int, ...], dtype: np.dtype) -> Tensor:
+    return make(_hollow(shape, dtype))
+
+
+@lru_cache(maxsize=256)
+def _hollow(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """A read-only array of any shape in the memory of one element."""
     fill = np.full((), np.nan if dtype.kind in "fc" else 0, dtype)
-    return make(np.broadcast_to(fill, shape))
+    return np.broadcast_to(fill, shape)
 
 
 def _free(node: Any) -> None:

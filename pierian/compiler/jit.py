@@ -8,6 +8,7 @@ one call. Without llvmlite, or for a CPU it cannot serve, the function runs eage
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import update_wrapper
@@ -109,12 +110,15 @@ class Jit:
 
         if len(self.entries) >= MANY_TRACES:
             self._report(key)
+        started = time.perf_counter()
         traced = trace(of_leaves, *leaves)
+        seconds = time.perf_counter() - started
         count = len(traced.graph.outputs) - len(traced.updated)
         count -= sum(present for _, present in traced.grads)
         place = {id(tensor): len(leaves) + i for i, tensor in enumerate(traced.captured)}
         updates = {count + i: place[id(t)] for i, t in enumerate(traced.updated)}
         entry = self.entries[key] = Entry(traced, Program(traced.graph, updates))
+        entry.program.seconds["trace"] = seconds
         return entry
 
     def _report(self, key: Any) -> None:

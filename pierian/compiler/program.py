@@ -29,6 +29,7 @@ from pierian.compiler.nest import Scope, emit_nest, emit_reduce, nest_units, num
 from pierian.compiler.own_loop import EMIT_OWN
 from pierian.compiler.passes import optimize
 from pierian.compiler.runtime import SEGMENT, barrier, get_num_threads, pool
+from pierian.compiler.stages import Stages
 from pierian.core.graph import Graph, Symbol
 from pierian.core.primitive import REGISTRY
 
@@ -85,15 +86,19 @@ class Program:
     def __init__(
         self, graph: Graph, updates: dict[int, int] | None = None, chosen: Target | None = None
     ) -> None:
-        self.graph = optimize(graph)
-        self.fusion = Fusion(self.graph)
+        self.seconds = Stages()
         self.target = chosen or target()
         self.updates = updates or {}
-        self.memory = self._in_place()
-        self.stored = self._table()
-        self.slot = {symbol: i for i, symbol in enumerate(self.stored)}
-        self.plan = self._segments()
+        with self.seconds.timed("passes"):
+            self.graph = optimize(graph)
+        with self.seconds.timed("fusion"):
+            self.fusion = Fusion(self.graph)
+            self.memory = self._in_place()
+            self.stored = self._table()
+            self.slot = {symbol: i for i, symbol in enumerate(self.stored)}
+            self.plan = self._segments()
         self.library = Library({}, None)
+        self.cached = False
         self._loaded = False
 
     def _in_place(self) -> dict[Symbol, Symbol]:
@@ -251,7 +256,8 @@ class Program:
         if segments:
             code = self._object_code()
             names = [segment.name for segment in segments]
-            self.library = load(code, names, f"pierian{next(_labels)}")
+            with self.seconds.timed("load"):
+                self.library = load(code, names, f"pierian{next(_labels)}")
         self._parallel = any(call.parallel for segment in segments for call in segment.calls)
         fixed = dict(self.graph.constants)  # copies in row-major order, see `add_constant`
         kept = set(self.graph.outputs) | set(self.graph.inputs) | set(self.memory)
@@ -268,16 +274,24 @@ class Program:
 
     def _object_code(self) -> bytes:
         """The code from the cache, or made now and kept there."""
+        with self.seconds.timed("cache"):
+            key, code = self._cached_code()
+        self.cached = code is not None
+        if code is None:
+            with self.seconds.timed("code generation"):
+                module = self.module
+            with self.seconds.timed("LLVM"):
+                code = object_code(module, self.target)
+            with self.seconds.timed("cache"):
+                cache.put(key, code)
+        return code
+
+    def _cached_code(self) -> tuple[str, bytes | None]:
         large = [value.tobytes() for value in self.graph.constants.values()]
         constants = hashlib.sha256(b"".join(large)).hexdigest()
         program = f"{self.graph}\n{constants}\n{sorted(self.updates.items())}\n{self.target}"
         key = cache.key(program, versions())
-        code = cache.get(key)
-        self.cached = code is not None
-        if code is None:
-            code = object_code(self.module, self.target)
-            cache.put(key, code)
-        return code
+        return key, cache.get(key)
 
     def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs for these inputs, without those that replaced an input.

@@ -144,7 +144,7 @@ class Fusion:
         self.graph = graph
         self.made = {equation.output: equation for equation in graph.equations}
         self.kinds = {e.output: kind_of(e) for e in graph.equations}
-        self.stored = set(graph.inputs) | {s for s, v in graph.constants.items() if v.size > 1}
+        self.stored = set(graph.inputs) | {s for s, v in graph.constants.items() if v.size != 1}
         self.stored |= self._materialized()
         self.kernels: list[Kernel] = []
         self.home: dict[Symbol, int] = {}  # stored symbol -> number of the kernel that writes it

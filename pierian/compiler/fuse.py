@@ -233,6 +233,17 @@ class Fusion:
             self.home[symbol] = len(self.kernels)
         self.kernels.append(kernel)
 
+    def append_copy(self, equation: Equation) -> Symbol:
+        """A kernel of its own, after all others, for a copy that the graph got since."""
+        output, kind = equation.output, kind_of(equation)
+        self.made[output] = equation
+        self.stored |= {output, *equation.inputs}
+        if kind == "nest":
+            self._append(Kernel(kind, output.shape, None, [output], set(equation.inputs)))
+        else:
+            self._append(Kernel(kind, output.shape, equation, [], set(equation.inputs)))
+        return output
+
     def passing(self) -> set[Symbol]:
         """What only its own kernel reads: it lives in registers and needs no memory after all."""
         found: set[Symbol] = set()

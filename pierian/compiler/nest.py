@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pierian.base.dtypes import int64
+from pierian.base.dtypes import int64, uint64
 from pierian.compiler import element as el
 from pierian.compiler.affine import Affine, Atom, Quotient, Var, unflatten, variable
 from pierian.compiler.element import I32, I64
@@ -269,9 +269,9 @@ class Reader:
         """An element of an index tensor, counted from the left, inside 0 … length-1."""
         b = self.b
         raw = self.value(symbol, broadcast(symbol, at), conditions)
-        index = el.convert(b, symbol.dtype, int64, raw)
-        negative = b.icmp_signed("<", index, el.like(index, 0))
-        index = b.select(negative, b.add(index, el.like(index, length)), index)
+        given = el.convert(b, symbol.dtype, int64, raw)
+        negative = b.icmp_signed("<", given, el.like(given, 0))
+        index = b.select(negative, b.add(given, el.like(given, length)), given)
         good = b.icmp_unsigned("<", index, el.like(index, length))
         mask = self._holds(conditions)
         bad = b.not_(good)
@@ -283,8 +283,11 @@ class Reader:
         any_bad = bad if lanes == 1 else b.icmp_unsigned(
             "!=", b.bitcast(bad, kind), ir.Constant(kind, 0)
         )  # fmt: skip
-        with b.if_then(any_bad, likely=False):
-            b.store(number(1), self.scope.error)
+        with b.if_then(any_bad, likely=False):  # the worst one, for the message
+            worst = b.select(bad, given, el.like(given, 0))
+            worst = across_lanes(b, worst, uint64, el.POINTWISE["maximum"])
+            for i, word in enumerate((number(1), worst, number(length))):
+                b.store(word, b.gep(self.scope.error, [number(i)]))
         return b.select(good, index, el.like(index, 0))
 
 

@@ -2,16 +2,19 @@
 
 May import: the files of this room, base, core. The generated code is one function per kernel, with
 pointers that are known not to overlap, and one function per run of kernels between two host calls.
+A program that needs no host call runs any number of times in one native call.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import itertools
 import math
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,12 +28,20 @@ from pierian.compiler.element import I64
 from pierian.compiler.fuse import Fusion, Kernel
 from pierian.compiler.llvm import Library, Target, ir, load, object_code, target, versions
 from pierian.compiler.matmul import emit_matmul, matmul_units
-from pierian.compiler.nest import Scope, emit_nest, emit_reduce, nest_units, number, reduce_units
+from pierian.compiler.memory import LINE, Life, Place, arena, nbytes
+from pierian.compiler.nest import (
+    Scope,
+    emit_nest,
+    emit_reduce,
+    loop,
+    nest_units,
+    number,
+    reduce_units,
+)
 from pierian.compiler.own_loop import EMIT_OWN
 from pierian.compiler.passes import optimize
 from pierian.compiler.runtime import SEGMENT, barrier, get_num_threads, pool
-from pierian.compiler.stages import Stages
-from pierian.core.graph import Graph, Symbol
+from pierian.core.graph import Equation, Graph, Symbol
 from pierian.core.primitive import REGISTRY
 
 EMITTERS: dict[str, Any] = {
@@ -40,8 +51,14 @@ EMITTERS: dict[str, Any] = {
     **EMIT_OWN,
 }
 UNITS: dict[str, Any] = {"nest": nest_units, "reduce": reduce_units, "matmul": matmul_units}
-_labels = itertools.count()
+CHECKED = ("index", "scatter", "scatter_add")  # primitives that follow indices from data
+SITE = 8  # error words of a kernel: whether, index, length of the axis
+ENTRY = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p,
+    ctypes.c_int64,
+)  # a segment on one thread  # fmt: skip
 PARALLEL = 1 << 15  # element operations that are worth a barrier, some microseconds' work
+_labels = itertools.count()
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +67,11 @@ class Call:
 
     name: str
     kernel: Kernel
-    touched: list[Symbol]  # all stored symbols that it reads or writes
+    touched: list[Symbol]  # all symbols in memory that it reads or writes
     symbols: list[Symbol]  # those whose memory it is: an update stands for what it replaces
     units: int
     parallel: bool
-    may_fail: bool  # may meet an index outside of its axis
+    checked: list[Equation]  # those that may meet an index outside of its axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,16 +81,9 @@ class Segment:
     name: str
     calls: list[Call]
 
-
-def work(kernel: Kernel) -> int:
-    """Elements that a kernel goes through."""
-    sizes = [math.prod(kernel.space)]
-    if kernel.equation is not None:
-        sizes += [math.prod(s.shape) for s in kernel.equation.inputs]
-    if kernel.kind == "matmul" and kernel.equation is not None:
-        inner = kernel.equation.inputs[0].shape[-2 if kernel.equation.params["ta"] else -1]
-        return math.prod(kernel.space) * inner
-    return max(sizes)
+    @property
+    def parallel(self) -> bool:
+        return any(call.parallel for call in self.calls)
 
 
 class Program:
@@ -81,56 +91,89 @@ class Program:
 
     Args:  updates  which output replaces the value of which input, by number: it is written into
                     the input's own memory. The others get fresh memory.
+           chosen   the CPU to generate code for, if it is not this one.
     """
 
     def __init__(
         self, graph: Graph, updates: dict[int, int] | None = None, chosen: Target | None = None
     ) -> None:
-        self.seconds = Stages()
-        self.target = chosen or target()
+        self.seconds: dict[str, float] = {}  # by stage
         self.updates = updates or {}
-        with self.seconds.timed("passes"):
-            self.graph = optimize(graph)
-        with self.seconds.timed("fusion"):
+        self.target = chosen or target()
+        with self.timed("passes"):
+            self.graph = _settled(optimize(graph))
+        with self.timed("fusion"):
             self.fusion = Fusion(self.graph)
-            self.memory = self._in_place()
-            self.stored = self._table()
-            self.slot = {symbol: i for i, symbol in enumerate(self.stored)}
+            self.memory = self._update_in_place()
+            self._lay_out()
             self.plan = self._segments()
         self.library = Library({}, None)
         self.cached = False
         self._loaded = False
 
-    def _in_place(self) -> dict[Symbol, Symbol]:
-        """Updates that can be written over the old value while the program runs: new -> old."""
+    @contextlib.contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Note how long the block takes."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = time.perf_counter() - start
+
+    # Memory
+
+    def _update_in_place(self) -> dict[Symbol, Symbol]:
+        """Every update with the input whose memory it is written to.
+
+        One that is computed while the old value is still needed is written elsewhere, and copied
+        into its place by a last kernel.
+        """
         found: dict[Symbol, Symbol] = {}
-        outputs = self.graph.outputs
+        late: list[tuple[int, Symbol, Symbol]] = []
         for out, into in self.updates.items():
-            new, old = outputs[out], self.graph.inputs[into]
-            once = outputs.count(new) == 1 and old not in outputs
-            if once and new in self.fusion.home and self._last_read(old, new):
+            new, old = self.graph.outputs[out], self.graph.inputs[into]
+            if self._last_read(old, new):
                 found[new] = old
+            else:
+                late.append((out, new, old))
+        for out, new, old in late:
+            self.graph.outputs[out] = self.graph.add("copy", [new], {})
+            found[self.fusion.append_copy(self.graph.equations[-1])] = old
         return found
 
     def _last_read(self, old: Symbol, new: Symbol) -> bool:
         """Whether nothing reads `old` once `new` is being written."""
         home = self.fusion.home[new]
-        for number_, kernel in enumerate(self.fusion.kernels):
-            if old not in kernel.reads or number_ < home:
+        for place, kernel in enumerate(self.fusion.kernels):
+            if old not in kernel.reads or place < home:
                 continue
             own = kernel.equation.inputs if kernel.equation is not None else ()
-            if number_ > home or old in own or kernel.kind not in ("nest", "matmul"):
+            if place > home or old in own or kernel.kind not in ("nest", "matmul"):
                 return False
             reads = [pair for root in kernel.roots for pair in self.fusion.leaves(root)]
             if (old, False) in reads:
                 return False
         return True
 
-    def _table(self) -> list[Symbol]:
+    def _lay_out(self) -> None:
+        """The place of every stored value: a slot of the table, or bytes of the arena."""
+        kernels, outputs = self.fusion.kernels, self.graph.outputs
         constants = [s for s in self.graph.constants if s in self.fusion.stored]
+        self.results = [s for s in outputs if s not in self.memory]
+        self.slots = [*self.graph.inputs, *constants, *self.results]
+        self.constants = dict(enumerate(constants, len(self.graph.inputs)))
         passing = self.fusion.passing()
-        made = [s for kernel in self.fusion.kernels for s in kernel.writes if s not in passing]
-        return [*self.graph.inputs, *constants, *made]
+        lives = [
+            Life(s, at, max([at, *(i for i, k in enumerate(kernels) if s in k.reads)]))
+            for at, kernel in enumerate(kernels)
+            for s in kernel.writes
+            if s not in passing and s not in outputs
+        ]
+        starts, self.arena = arena(lives)
+        self.places = {s: Place(i, 0, nbytes(s)) for i, s in enumerate(self.slots)}
+        last = len(self.slots)
+        self.places |= {s: Place(last, at, at + nbytes(s)) for s, at in starts.items()}
+        self.places |= {new: self.places[old] for new, old in self.memory.items()}
 
     def _segments(self) -> list[Segment | Kernel]:
         plan: list[Segment | Kernel] = []
@@ -152,28 +195,44 @@ class Program:
     def _call_of(self, kernel: Kernel, name: str) -> Call:
         touched = self._touched(kernel)
         symbols = list(dict.fromkeys(self.memory.get(s, s) for s in touched))
-        scope = self._scope(dict.fromkeys(touched), None)
-        units = UNITS.get(kernel.kind, lambda *_: 1)(scope, kernel)
+        units = UNITS.get(kernel.kind, lambda *_: 1)(self._scope(dict.fromkeys(touched)), kernel)
         made = [self.fusion.made[s] for s in self._inside(kernel)]
         parallel = units > 1 and work(kernel) * max(len(made), 1) >= PARALLEL
-        may_fail = any(e.primitive in ("index", "scatter", "scatter_add") for e in made)
-        return Call(name, kernel, touched, symbols, units, parallel, may_fail)
+        checked = [e for e in made if e.primitive in CHECKED]
+        return Call(name, kernel, touched, symbols, units, parallel, checked)
 
-    def _scope(self, pointers: dict[Symbol, Any], error: Any) -> Scope:
+    def _scope(self, pointers: dict[Symbol, Any], error: Any = None) -> Scope:
         return Scope(self.graph, self.fusion.made, pointers, error, self.target)
+
+    def _inside(self, kernel: Kernel) -> set[Symbol]:
+        """What a kernel computes, in registers or to memory."""
+        found = set(kernel.writes)
+        stack = list(found)
+        while stack:
+            for symbol in self.fusion.made[stack.pop()].inputs:
+                if symbol in self.fusion.made and symbol not in self.fusion.stored | found:
+                    found.add(symbol)
+                    stack.append(symbol)
+        return found
+
+    def _touched(self, kernel: Kernel) -> list[Symbol]:
+        reads = [s for s in kernel.reads if s in self.places and s not in kernel.writes]
+        writes = [s for s in kernel.writes if s in self.places]
+        return sorted(reads, key=lambda s: s.index) + writes
 
     @cached_property
     def module(self) -> ir.Module:
         """The LLVM IR of all segments."""
         module = ir.Module("pierian")
-        for segment in self.plan:
-            if isinstance(segment, Segment):
-                functions = [self._kernel(module, call) for call in segment.calls]
-                self._segment(module, segment, functions)
+        with self.timed("code generation"):
+            for segment in self.plan:
+                if isinstance(segment, Segment):
+                    functions = [self._kernel(module, call) for call in segment.calls]
+                    self._segment(module, segment, functions)
         return module
 
     def _kernel(self, module: ir.Module, call: Call) -> Any:
-        """The function of a kernel: pointers that do not overlap, work units, the error word."""
+        """The function of a kernel: pointers that do not overlap, work units, error words."""
         kinds = [el.memory_type(s.dtype).as_pointer() for s in call.symbols]
         kind = ir.FunctionType(ir.VoidType(), [*kinds, I64, I64, I64.as_pointer()])
         function = ir.Function(module, kind, call.name)
@@ -188,180 +247,246 @@ class Program:
         b.ret_void()
         return function
 
-    def _inside(self, kernel: Kernel) -> set[Symbol]:
-        """What a kernel computes, in registers or to memory."""
-        found = set(kernel.writes)
-        stack = list(found)
-        while stack:
-            for symbol in self.fusion.made[stack.pop()].inputs:
-                if symbol in self.fusion.made and symbol not in self.fusion.stored | found:
-                    found.add(symbol)
-                    stack.append(symbol)
-        return found
-
-    def _touched(self, kernel: Kernel) -> list[Symbol]:
-        reads = [s for s in kernel.reads if s in self.slot and s not in kernel.writes]
-        writes = [s for s in kernel.writes if s in self.slot]
-        return sorted(reads, key=lambda s: self.slot[s]) + writes
-
     def _segment(self, module: ir.Module, segment: Segment, functions: list[Any]) -> None:
-        """The kernels in order, each on this thread's share; a barrier where shares meet."""
+        """The kernels in order, each on this thread's share, as many times as wanted."""
         function = ir.Function(module, SEGMENT, segment.name)
-        pointers, error, thread, threads, control = function.args
+        table, errors, thread, threads, control, times = function.args
         b = ir.IRBuilder(function.append_basic_block("entry"))
-        known: dict[Symbol, Any] = {}
-        for symbol in dict.fromkeys(s for call in segment.calls for s in call.symbols):
-            place = b.load(b.gep(pointers, [number(self.slot[symbol])]))
-            known[symbol] = b.bitcast(place, el.memory_type(symbol.dtype).as_pointer())
+        known = {
+            symbol: self._pointer(b, table, symbol)
+            for symbol in dict.fromkeys(s for call in segment.calls for s in call.symbols)
+        }
         first = b.icmp_unsigned("==", thread, number(0))
-        open_reads: set[Symbol] = set()
-        open_writes: set[Symbol] = set()
-        serial = True  # whether everything since the last barrier ran on the first thread alone
-        for call, kernel in zip(segment.calls, functions, strict=True):
-            reads, writes = self._memory_of(call.kernel)
-            clash = open_writes & (reads | writes) or open_reads & writes
-            if clash and not (serial and not call.parallel):
-                barrier(b, control, threads)
-                open_reads, open_writes, serial = set(), set(), True
-            open_reads |= reads
-            open_writes |= writes
-            serial = serial and not call.parallel
-            arguments = [known[s] for s in call.symbols]
-            total = number(call.units)
-            if call.parallel:
-                begin = b.udiv(b.mul(total, thread), threads)
-                end = b.udiv(b.mul(total, b.add(thread, number(1))), threads)
-                b.call(kernel, [*arguments, begin, end, error])
-            else:
-                with b.if_then(first):
-                    b.call(kernel, [*arguments, number(0), total, error])
-            if call.may_fail:
-                barrier(b, control, threads)
-                open_reads, open_writes, serial = set(), set(), True
-                bad = b.icmp_unsigned("!=", b.load(error), number(0))
-                with b.if_then(bad, likely=False):
-                    b.ret_void()
+        with loop(b, number(0), times):
+            shares = Shares(self.places)
+            for call, kernel in zip(segment.calls, functions, strict=True):
+                if shares.meet(call):
+                    barrier(b, control, threads)
+                arguments = [known[s] for s in call.symbols]
+                error = b.gep(errors, [number(SITE * self.sites.get(call, 0))])
+                total = number(call.units)
+                if call.parallel:
+                    begin = b.udiv(b.mul(total, thread), threads)
+                    end = b.udiv(b.mul(total, b.add(thread, number(1))), threads)
+                    b.call(kernel, [*arguments, begin, end, error])
+                else:
+                    with b.if_then(first):
+                        b.call(kernel, [*arguments, number(0), total, error])
+                if call.checked:  # each kernel has error words of its own: all threads agree
+                    barrier(b, control, threads)
+                    shares = Shares(self.places)
+                    bad = b.icmp_unsigned("!=", b.load(error), number(0))
+                    with b.if_then(bad, likely=False):
+                        b.ret_void()
+            barrier(b, control, threads)
         b.ret_void()
 
-    def _memory_of(self, kernel: Kernel) -> tuple[set[Symbol], set[Symbol]]:
-        """The memory that a kernel reads and writes."""
-        reads = {self.memory.get(s, s) for s in kernel.reads}
-        return reads, {self.memory.get(s, s) for s in kernel.writes}
+    def _pointer(self, b: ir.IRBuilder, table: Any, symbol: Symbol) -> Any:
+        """Where a value is, as a pointer to its elements."""
+        place = self.places[symbol]
+        start = b.load(b.gep(table, [number(place.slot)]))
+        start = b.gep(start, [number(place.start)]) if place.start else start
+        return b.bitcast(start, el.memory_type(symbol.dtype).as_pointer())
+
+    @cached_property
+    def sites(self) -> dict[Call, int]:
+        """The kernels that may fail, numbered."""
+        segments = [part for part in self.plan if isinstance(part, Segment)]
+        checked = [call for segment in segments for call in segment.calls if call.checked]
+        return {call: i for i, call in enumerate(checked)}
+
+    def _object_code(self) -> bytes:
+        """The code from the cache, or made now and kept there."""
+        large = [value.tobytes() for value in self.graph.constants.values()]
+        constants = hashlib.sha256(b"".join(large)).hexdigest()
+        program = f"{self.graph}\n{constants}\n{sorted(self.updates.items())}\n{self.target}"
+        key = cache.key(program, versions())
+        code = cache.get(key)
+        self.cached = code is not None
+        if code is None:
+            module = self.module
+            with self.timed("LLVM"):
+                code = object_code(module, self.target)
+            cache.put(key, code)
+        return code
 
     # Running
 
     def load(self) -> None:
         """Compile and link, and make the memory that all runs share; done by the first `run`."""
-        segments = [segment for segment in self.plan if isinstance(segment, Segment)]
+        segments = [part for part in self.plan if isinstance(part, Segment)]
         if segments:
             code = self._object_code()
             names = [segment.name for segment in segments]
-            with self.seconds.timed("load"):
+            with self.timed("load"):
                 self.library = load(code, names, f"pierian{next(_labels)}")
-        self._parallel = any(call.parallel for segment in segments for call in segment.calls)
-        fixed = dict(self.graph.constants)  # copies in row-major order, see `add_constant`
-        kept = set(self.graph.outputs) | set(self.graph.inputs) | set(self.memory)
-        for symbol in self.stored:
-            if symbol not in kept and symbol not in fixed:
-                fixed[symbol] = np.empty(symbol.shape, symbol.dtype)
-        self._fixed = [(i, fixed[s]) for i, s in enumerate(self.stored) if s in fixed]
-        self._table_ = (ctypes.c_void_p * len(self.stored))()
-        for i, array in self._fixed:
-            self._table_[i] = address(array)
-        self._error = ctypes.c_int64(0)
         self._lock = threading.Lock()
+        self._errors = (ctypes.c_int64 * (SITE * max(len(self.sites), 1)))()
+        self._table = (ctypes.c_void_p * (len(self.slots) + 1))()
+        self._bytes = np.empty(self.arena + LINE, np.uint8)
+        start = -address(self._bytes) % LINE
+        self._bytes = self._bytes[start : start + self.arena]
+        self._table[len(self.slots)] = address(self._bytes)
+        self._values: list[Any] = [None] * len(self.slots)  # the array behind each slot
+        for slot, symbol in self.constants.items():
+            self._hold(slot, self.graph.constants[symbol])
+        self._replaced = set(self.updates.values())
+        self._given: list[Any] = [None] * len(self.graph.inputs)  # the arrays of the last run
+        self._copied: set[int] = set()  # those of them that kernels cannot work on
+        self._entries = {
+            part: ENTRY(self.library.addresses[part.name])
+            for part in self.plan
+            if isinstance(part, Segment)
+        }
         self._loaded = True
 
-    def _object_code(self) -> bytes:
-        """The code from the cache, or made now and kept there."""
-        with self.seconds.timed("cache"):
-            key, code = self._cached_code()
-        self.cached = code is not None
-        if code is None:
-            with self.seconds.timed("code generation"):
-                module = self.module
-            with self.seconds.timed("LLVM"):
-                code = object_code(module, self.target)
-            with self.seconds.timed("cache"):
-                cache.put(key, code)
-        return code
+    def _hold(self, slot: int, array: np.ndarray) -> None:
+        self._values[slot] = array
+        self._table[slot] = address(array)
 
-    def _cached_code(self) -> tuple[str, bytes | None]:
-        large = [value.tobytes() for value in self.graph.constants.values()]
-        constants = hashlib.sha256(b"".join(large)).hexdigest()
-        program = f"{self.graph}\n{constants}\n{sorted(self.updates.items())}\n{self.target}"
-        key = cache.key(program, versions())
-        return key, cache.get(key)
-
-    def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def run(self, arrays: Sequence[np.ndarray], times: int = 1) -> list[np.ndarray]:
         """The outputs for these inputs, without those that replaced an input.
 
+        Args:    times  runs, one after the other, each on the inputs as the one before left them;
+                        the outputs are those of the last one.
         Raises:  IndexError when the program met an index outside of its axis; then no input has
                  been replaced, except those that do not depend on it.
         """
         if not self._loaded:
             self.load()
         with self._lock:
-            return self._run(arrays)
-
-    def _run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        table = self._table_
-        threads = get_num_threads() if self._parallel else 1
-        values: list[Any] = [None] * len(self.stored)
-        for i, array in self._fixed:
-            values[i] = array
-        for i, array in enumerate(arrays):
-            values[i] = array if array.flags.c_contiguous else np.ascontiguousarray(array)
-        for i, symbol in enumerate(self.stored):
-            if values[i] is None:
-                old = self.memory.get(symbol)
-                if old is None:
-                    values[i] = np.empty(symbol.shape, symbol.dtype)
-                else:
-                    values[i] = values[self.slot[old]]
-                table[i] = address(values[i])
-            elif i < len(arrays):
-                table[i] = address(values[i])
-        for segment in self.plan:
-            if isinstance(segment, Segment):
-                entry = self.library.addresses[segment.name]
-                pool().run(entry, table, ctypes.byref(self._error), threads)
-                if self._error.value:
-                    self._error.value = 0
-                    raise IndexError(
-                        message("jit", "indices must lie inside their axis",
-                                "-size <= index < size", "one that does not",
-                                "Run with jit=False to see which operation it was")
-                    )  # fmt: skip
+            self._take(arrays)
+            first = len(self.slots) - len(self.results)
+            for slot, symbol in enumerate(self.results, first):
+                self._hold(slot, np.empty(symbol.shape, symbol.dtype))
+            if len(self.plan) == 1 and isinstance(self.plan[0], Segment):
+                self._launch(self.plan[0], times)
             else:
-                self._host(segment, values)
-        return self._results(arrays, values)
+                for _ in range(times):
+                    for part in self.plan:
+                        if isinstance(part, Segment):
+                            self._launch(part, 1)
+                        else:
+                            self._host(part)
+            for slot in self._copied & self._replaced:
+                np.copyto(arrays[slot], self._values[slot])
+            results = self._values[first:]
+            self._values[first:] = [None] * len(results)
+            return results
 
-    def _results(self, arrays: Sequence[np.ndarray], values: list[Any]) -> list[np.ndarray]:
-        results, given = [], set()
-        for i, symbol in enumerate(self.graph.outputs):
-            value = self._value(symbol, values)
-            into = self.updates.get(i)
-            if into is not None:
-                if value is not arrays[into]:
-                    np.copyto(arrays[into], value)
+    def _take(self, arrays: Sequence[np.ndarray]) -> None:
+        """Point the table at the inputs, or at copies.
+
+        Kernels rely on rows without gaps, and on memory that is replaced being nobody else's.
+        """
+        given = self._given
+        for slot, array in enumerate(arrays):
+            if array is given[slot]:
                 continue
-            shared = symbol in given or symbol not in self.fusion.home
-            given.add(symbol)
-            results.append(value.copy() if shared else value)
-        return results
+            given[slot] = array
+            self._hold(slot, array)
+            self._copied.discard(slot)
+            others = range(len(given)) if slot in self._replaced else self._replaced
+            if not (array.flags.c_contiguous and array.flags.aligned) or any(
+                other != slot and given[other] is not None
+                and np.may_share_memory(array, given[other])
+                for other in others
+            ):  # fmt: skip
+                self._copied.add(slot)
+        for slot in self._copied:
+            self._hold(slot, np.array(arrays[slot], order="C"))
 
-    def _host(self, kernel: Kernel, values: list[Any]) -> None:
+    def _launch(self, segment: Segment, times: int) -> None:
+        threads = get_num_threads() if segment.parallel else 1
+        if threads > 1:
+            entry = self.library.addresses[segment.name]
+            pool().run(entry, self._table, self._errors, threads, times)
+        else:
+            self._entries[segment](self._table, self._errors, 0, 1, None, times)
+        if self.sites:
+            self._raise_if_failed()
+
+    def _raise_if_failed(self) -> None:
+        words = self._errors[:]
+        for call, site in self.sites.items():
+            failed, index, length = words[SITE * site : SITE * site + 3]
+            if failed:
+                ctypes.memset(self._errors, 0, ctypes.sizeof(self._errors))
+                names = ", ".join(sorted({equation.primitive for equation in call.checked}))
+                raise IndexError(
+                    message("jit", f"indices must lie inside their axis ({names})",
+                            f"{-length} <= index < {length}", index,
+                            "Run with jit=False to see which line it was")
+                )  # fmt: skip
+
+    def _host(self, kernel: Kernel) -> None:
+        """Have NumPy compute a kernel."""
         equation = kernel.equation
-        if equation is None:
-            return
-        inputs = [self._value(s, values) for s in equation.inputs]
-        result = REGISTRY[equation.primitive].run(*inputs, **equation.params)
-        np.copyto(values[self.slot[equation.output]], result)
+        if equation is not None:
+            inputs = [self._view(symbol) for symbol in equation.inputs]
+            result = REGISTRY[equation.primitive].run(*inputs, **equation.params)
+            np.copyto(self._view(equation.output), result)
 
-    def _value(self, symbol: Symbol, values: list[Any]) -> Any:
-        slot = self.slot.get(symbol)
-        return self.graph.constants[symbol] if slot is None else values[slot]
+    def _view(self, symbol: Symbol) -> np.ndarray:
+        """The values of a symbol, in the memory where they are."""
+        place = self.places.get(symbol)
+        if place is None:
+            return self.graph.constants[symbol]
+        if place.slot < len(self.slots):
+            return self._values[place.slot]
+        return self._bytes[place.start : place.stop].view(symbol.dtype).reshape(symbol.shape)
+
+
+class Shares:
+    """What threads have touched since they last met, each its own share."""
+
+    def __init__(self, places: dict[Symbol, Place]) -> None:
+        self.places = places
+        self._forget()
+
+    def _forget(self) -> None:
+        self.reads: set[Place] = set()
+        self.writes: set[Place] = set()
+        self.serial = True  # whether the first thread did it all
+
+    def meet(self, call: Call) -> bool:
+        """Whether they must wait for each other before `call`, which comes next."""
+        reads, writes = (
+            {self.places[s] for s in symbols if s in self.places}
+            for symbols in (call.kernel.reads, call.kernel.writes)
+        )
+        clash = _overlap(self.writes, reads | writes) or _overlap(self.reads, writes)
+        wait = clash and not (self.serial and not call.parallel)
+        if wait:
+            self._forget()
+        self.reads |= reads
+        self.writes |= writes
+        self.serial = self.serial and not call.parallel
+        return wait
+
+
+def _overlap(some: set[Place], others: set[Place]) -> bool:
+    return any(place.overlaps(other) for place in some for other in others)
+
+
+def _settled(graph: Graph) -> Graph:
+    """`graph` with outputs that are values of their own: no inputs, no constants, none twice."""
+    computed = {equation.output for equation in graph.equations}
+    for i, symbol in enumerate(graph.outputs):
+        if symbol not in computed or symbol in graph.outputs[:i]:
+            graph.outputs[i] = graph.add("copy", [symbol], {})
+    return graph
+
+
+def work(kernel: Kernel) -> int:
+    """Elements that a kernel goes through."""
+    sizes = [math.prod(kernel.space)]
+    if kernel.equation is not None:
+        sizes += [math.prod(s.shape) for s in kernel.equation.inputs]
+    if kernel.kind == "matmul" and kernel.equation is not None:
+        inner = kernel.equation.inputs[0].shape[-2 if kernel.equation.params["ta"] else -1]
+        return math.prod(kernel.space) * inner
+    return max(sizes)
 
 
 def address(array: np.ndarray) -> int:

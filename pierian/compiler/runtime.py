@@ -25,14 +25,14 @@ I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 WORD = I64.as_pointer()
 TABLE = I8.as_pointer().as_pointer()
 VOID = ir.VoidType()
-# (table of pointers, error word, number of this thread, number of threads, barrier words)
-SEGMENT = ir.FunctionType(VOID, [TABLE, WORD, I64, I64, WORD])
+# (table of pointers, error words, number of this thread, number of threads, barrier words, times)
+SEGMENT = ir.FunctionType(VOID, [TABLE, WORD, I64, I64, WORD, I64])
 
 LINE = 8  # words in a cache line of 64 bytes; each field has its own, so that none slows another
-GENERATION, FUNCTION, ARGUMENTS, ERROR, THREADS, DONE, QUIT, ARRIVED, PASSED = (
-    LINE * i for i in range(9)
+GENERATION, FUNCTION, ARGUMENTS, ERROR, THREADS, TIMES, DONE, QUIT, ARRIVED, PASSED = (
+    LINE * i for i in range(10)
 )
-WORDS = LINE * 9
+WORDS = LINE * 10
 SPINS = 2_000  # looks at a word before giving way: a few microseconds
 YIELDS = 200  # times of giving way before sleeping: about a tenth of a millisecond
 NAP = 50  # microseconds
@@ -98,7 +98,7 @@ def barrier(b: ir.IRBuilder, control: Any, threads: Any) -> None:
 
 
 def _module() -> ir.Module:
-    """`worker(control, number)` and `launch(control, segment, table, error, threads)`."""
+    """`worker(control, number)` and `launch(control, segment, table, error, threads, times)`."""
     module = ir.Module("pierian.runtime")
     worker = ir.Function(module, ir.FunctionType(VOID, [WORD, I64]), "worker")
     control, index = worker.args
@@ -121,23 +121,25 @@ def _module() -> ir.Module:
         segment = b.inttoptr(b.load(field(b, control, FUNCTION)), SEGMENT.as_pointer())
         table = b.inttoptr(b.load(field(b, control, ARGUMENTS)), TABLE)
         error = b.inttoptr(b.load(field(b, control, ERROR)), WORD)
-        b.call(segment, [table, error, index, threads, control])
+        times = b.load(field(b, control, TIMES))
+        b.call(segment, [table, error, index, threads, control, times])
         b.atomic_rmw("add", field(b, control, DONE), ir.Constant(I64, 1), "acq_rel")
     b.branch(again)
     b.position_at_end(leave)
     b.ret_void()
 
-    kind = ir.FunctionType(VOID, [WORD, SEGMENT.as_pointer(), TABLE, WORD, I64])
+    kind = ir.FunctionType(VOID, [WORD, SEGMENT.as_pointer(), TABLE, WORD, I64, I64])
     launch = ir.Function(module, kind, "launch")
-    control, segment, table, error, threads = launch.args
+    control, segment, table, error, threads, times = launch.args
     b = ir.IRBuilder(launch.append_basic_block("entry"))
     for offset, value in [(FUNCTION, segment), (ARGUMENTS, table), (ERROR, error)]:
         b.store(b.ptrtoint(value, I64), field(b, control, offset))
     b.store(threads, field(b, control, THREADS))
+    b.store(times, field(b, control, TIMES))
     done = field(b, control, DONE)
     b.store_atomic(ir.Constant(I64, 0), done, "release", 8)
     b.atomic_rmw("add", field(b, control, GENERATION), ir.Constant(I64, 1), "acq_rel")
-    b.call(segment, [table, error, ir.Constant(I64, 0), threads, control])
+    b.call(segment, [table, error, ir.Constant(I64, 0), threads, control, times])
     wait = launch.append_basic_block("join")
     out = launch.append_basic_block("out")
     others = b.sub(threads, ir.Constant(I64, 1))
@@ -163,7 +165,8 @@ class Pool:
         pointer = ctypes.c_void_p
         self.library = library
         worker = ctypes.CFUNCTYPE(None, pointer, ctypes.c_int64)
-        launch = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, pointer, ctypes.c_int64)
+        word = ctypes.c_int64
+        launch = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, pointer, word, word)
         self._worker = worker(library.addresses["worker"])
         self._launch = launch(library.addresses["launch"])
         self._memory = (ctypes.c_int64 * (WORDS + LINE))()
@@ -172,12 +175,12 @@ class Pool:
         self.workers = 0
         self.lock = threading.Lock()
 
-    def run(self, segment: int, table: Any, error: Any, threads: int) -> None:
+    def run(self, segment: int, table: Any, error: Any, threads: int, times: int) -> None:
         """Call the segment at that address on `threads` threads, this one included."""
         with self.lock:
             if self.workers < threads - 1:
                 self._grow(threads - 1)
-            self._launch(self.control, segment, table, error, threads)
+            self._launch(self.control, segment, table, error, threads, times)
 
     def _grow(self, workers: int) -> None:
         before = threading.stack_size(STACK)

@@ -253,15 +253,25 @@ class Reader:
         """x[indices]: an index outside its axis is noted in the error word and not followed."""
         x, *tensors = equation.inputs
         lead = len(equation.output.shape) - (len(x.shape) - len(tensors))
-        rest = (Affine(),) * len(tensors) + tuple(at[lead:])
-        place = self.vectors(offset(x, rest))
+        rest = offset(x, (Affine(),) * len(tensors) + tuple(at[lead:]))
+        start: Any = number(0)  # of the part of x that the indices choose
         for axis, symbol in enumerate(tensors):
             index = self.index_value(symbol, tuple(at[:lead]), x.shape[axis], conditions)
-            stride = math.prod(x.shape[axis + 1 :])
-            lanes = max(el.lanes_of(place), el.lanes_of(index))
-            index, place = el.splat(self.b, index, lanes), el.splat(self.b, place, lanes)
-            place = self.b.add(place, self.b.mul(index, el.like(index, stride)))
+            index = self.b.mul(index, el.like(index, math.prod(x.shape[axis + 1 :])))
+            start = self._sum(start, index)
+        neighbours = self.vector is not None and self.lanes > 1 and rest.stride(self.vector) == 1
+        if neighbours and not conditions and el.lanes_of(start) == 1:
+            place = self.b.add(start, self.scalar(rest))
+            pointer = self.b.gep(self.scope.pointers[x], [place])
+            return el.load(self.b, pointer, x.dtype, self.lanes)
+        place = self._sum(start, self.vectors(rest))
+        if conditions:
+            place = self._safe(place, x)
         return self._element(x, [self._lane(place, lane) for lane in range(el.lanes_of(place))])
+
+    def _sum(self, x: Any, y: Any) -> Any:
+        lanes = max(el.lanes_of(x), el.lanes_of(y))
+        return self.b.add(el.splat(self.b, x, lanes), el.splat(self.b, y, lanes))
 
     def index_value(
         self, symbol: Symbol, at: Indices, length: int, conditions: tuple[Condition, ...]
@@ -345,8 +355,11 @@ def loads(scope: Scope, reads: Sequence[tuple[Symbol, Indices, bool]]) -> list[A
             places.append(offset(symbol, at))
         elif scope.made[symbol].primitive == "index":
             equation = scope.made[symbol]
-            lead = len(at) - (len(equation.inputs[0].shape) - len(equation.inputs) + 1)
-            stack += [(s, broadcast(s, at[:lead]), False) for s in equation.inputs[1:]]
+            x, *tensors = equation.inputs
+            lead = len(at) - (len(x.shape) - len(tensors))
+            stack += [(s, broadcast(s, at[:lead]), False) for s in tensors]
+            scattered = sum(at[:lead], Affine()) * size(x)  # may be anywhere
+            places.append(offset(x, (Affine(),) * len(tensors) + tuple(at[lead:])) + scattered)
         elif scope.made[symbol].primitive != "arange":
             for read in operands(scope.made[symbol], at):
                 stack.append((read.symbol, read.indices, False))

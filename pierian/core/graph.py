@@ -6,6 +6,7 @@ compiler pass is a function Graph -> Graph, and `interpret` is the oracle that e
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,8 @@ import numpy as np
 from pierian.base.errors import TraceError, message
 from pierian.core.primitive import REGISTRY, Spec
 
-PRINTED_CONSTANT = 8  # longer constants are printed by their first elements
+PRINTED = 8  # elements of a constant; longer ones are printed by a digest and their first ones
+DIGITS = 16  # of the digest
 
 
 class Symbol:
@@ -155,7 +157,7 @@ def interpret(graph: Graph, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 def print_graph(graph: Graph) -> str:
-    """`graph` as text, a line an equation.
+    """`graph` as text, a line an equation; `parse.parse_graph` reads it back.
 
     >>> graph = Graph()
     >>> x = graph.add_input((2,), np.dtype("float32"))
@@ -189,7 +191,13 @@ def _param(value: Any) -> str:
 
 
 def _literal(value: np.ndarray) -> str:
-    if value.size <= PRINTED_CONSTANT:
+    if value.size <= PRINTED:
         return str(value.tolist())
-    head = ", ".join(map(str, value.reshape(-1)[:PRINTED_CONSTANT].tolist()))
-    return f"[{head}, … {value.size} elements]"
+    return f"sha256='{digest(value)}', first={value.reshape(-1)[:PRINTED].tolist()}"
+
+
+def digest(value: np.ndarray) -> str:
+    """A name for a long constant, by which `parse_graph` finds it again."""
+    whole = hashlib.sha256(f"{value.dtype}{value.shape}".encode())
+    whole.update(np.ascontiguousarray(value).data)
+    return whole.hexdigest()[:DIGITS]

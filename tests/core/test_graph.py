@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -44,7 +45,7 @@ def test_print() -> None:
     long = graph.add_constant(np.arange(20))
     graph.outputs.append(graph.add("cast", [long], {"dtype": F32}))
     text = repr(graph)
-    assert "constant([0, 1, 2, 3, 4, 5, 6, 7, … 20 elements])" in text
+    assert re.search(r"constant\(sha256='[0-9a-f]{16}', first=\[0, 1, 2, 3, 4, 5, 6, 7\]\)", text)
     assert "cast(%0, dtype=float32)" in text
     assert repr(Graph()) == "graph() {\n  return \n}"
 

@@ -7,14 +7,12 @@ A program that needs no host call runs any number of times in one native call.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import hashlib
 import itertools
 import math
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -41,6 +39,7 @@ from pierian.compiler.nest import (
 from pierian.compiler.own_loop import EMIT_OWN
 from pierian.compiler.passes import optimize
 from pierian.compiler.runtime import SEGMENT, barrier, get_num_threads, pool
+from pierian.compiler.stages import Stages
 from pierian.core.graph import Equation, Graph, Symbol
 from pierian.core.primitive import REGISTRY
 
@@ -97,12 +96,12 @@ class Program:
     def __init__(
         self, graph: Graph, updates: dict[int, int] | None = None, chosen: Target | None = None
     ) -> None:
-        self.seconds: dict[str, float] = {}  # by stage
+        self.seconds = Stages()
         self.updates = updates or {}
         self.target = chosen or target()
-        with self.timed("passes"):
+        with self.seconds.timed("passes"):
             self.graph = _settled(optimize(graph))
-        with self.timed("fusion"):
+        with self.seconds.timed("fusion"):
             self.fusion = Fusion(self.graph)
             self.memory = self._update_in_place()
             self._lay_out()
@@ -110,15 +109,6 @@ class Program:
         self.library = Library({}, None)
         self.cached = False
         self._loaded = False
-
-    @contextlib.contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Note how long the block takes."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = time.perf_counter() - start
 
     # Memory
 
@@ -224,7 +214,7 @@ class Program:
     def module(self) -> ir.Module:
         """The LLVM IR of all segments."""
         module = ir.Module("pierian")
-        with self.timed("code generation"):
+        with self.seconds.timed("code generation"):
             for segment in self.plan:
                 if isinstance(segment, Segment):
                     functions = [self._kernel(module, call) for call in segment.calls]
@@ -297,18 +287,23 @@ class Program:
 
     def _object_code(self) -> bytes:
         """The code from the cache, or made now and kept there."""
-        large = [value.tobytes() for value in self.graph.constants.values()]
-        constants = hashlib.sha256(b"".join(large)).hexdigest()
-        program = f"{self.graph}\n{constants}\n{sorted(self.updates.items())}\n{self.target}"
-        key = cache.key(program, versions())
-        code = cache.get(key)
+        with self.seconds.timed("cache"):
+            key = self._key()
+            code = cache.get(key)
         self.cached = code is not None
         if code is None:
             module = self.module
-            with self.timed("LLVM"):
+            with self.seconds.timed("LLVM"):
                 code = object_code(module, self.target)
-            cache.put(key, code)
+            with self.seconds.timed("cache"):
+                cache.put(key, code)
         return code
+
+    def _key(self) -> str:
+        large = [value.tobytes() for value in self.graph.constants.values()]
+        constants = hashlib.sha256(b"".join(large)).hexdigest()
+        program = f"{self.graph}\n{constants}\n{sorted(self.updates.items())}\n{self.target}"
+        return cache.key(program, versions())
 
     # Running
 
@@ -318,7 +313,7 @@ class Program:
         if segments:
             code = self._object_code()
             names = [segment.name for segment in segments]
-            with self.timed("load"):
+            with self.seconds.timed("load"):
                 self.library = load(code, names, f"pierian{next(_labels)}")
         self._lock = threading.Lock()
         self._errors = (ctypes.c_int64 * (SITE * max(len(self.sites), 1)))()

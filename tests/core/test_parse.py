@@ -101,7 +101,7 @@ GOOD = """graph(%0: float32[2], %2: float32[2]) {
 BAD = {
     "empty": (GOOD, "", 1, "a graph begins with its inputs"),
     "one line": (GOOD, "graph() {", 2, "the last line gives the outputs"),
-    "input missing": (GOOD, "graph(%1: bool[]) {\nreturn\n}", 1, "symbols count up from 0"),
+    "input missing": (GOOD, "graph(%1: bool[]) {\nreturn\n}", 2, "symbols count up from 0"),
     "no head": ("graph(", "grph(", 1, "a graph begins with its inputs"),
     "junk in the head": ("%0: float32[2], ", "%0: float32[2]; ", 1, "a graph begins with"),
     "dtype": ("%0: float32[2],", "%0: float23[2],", 1, "a type begins with a dtype"),

@@ -1,6 +1,6 @@
 """One element (or one register of them): its LLVM type, loads, stores, and the pointwise table.
 
-May import: llvm, vectormath, base. To lower a pointwise primitive: a row in `POINTWISE`, an emitter
+May import: llvm, half, lanes, vectormath, base. To lower a pointwise primitive: a row in `POINTWISE`, an emitter
 (builder, dtype of the inputs, *values) that works for scalars and vectors alike. A primitive that
 is in no table of the compiler is called in NumPy from the host.
 """
@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from pierian.compiler import half
+from pierian.compiler.lanes import shaped
 from pierian.compiler.llvm import ir
 from pierian.compiler.vectormath import MATH
 
@@ -139,12 +141,20 @@ def masked_load(b: ir.IRBuilder, pointer: Any, mask: Any, dtype: np.dtype, lanes
 
 def store(b: ir.IRBuilder, value: Any, pointer: Any, dtype: np.dtype) -> None:
     """`value` to `pointer` on."""
+    _prepare(b, dtype)
     if dtype.kind == "b":
         value = b.zext(value, vector_type(I8, lanes_of(value)))
     b.store(value, b.bitcast(pointer, value.type.as_pointer()), align=dtype.itemsize)
 
 
+def _prepare(b: ir.IRBuilder, dtype: np.dtype) -> None:
+    """See that the module can convert from and to `dtype`."""
+    if dtype.kind == "f" and dtype.itemsize == 2:
+        half.define(b.module)
+
+
 def _to_register(b: ir.IRBuilder, value: Any, dtype: np.dtype) -> Any:
+    _prepare(b, dtype)
     return b.icmp_unsigned("!=", value, like(value, 0)) if dtype.kind == "b" else value
 
 
@@ -172,7 +182,7 @@ def _math(name: str) -> Emitter:
     def emit(b: ir.IRBuilder, dtype: np.dtype, *values: Any) -> Any:
         if dtype.itemsize > 2:
             return MATH[name](b, *values)
-        wide = vector_type(FLOATS[4], lanes_of(values[0]))
+        wide = shaped(FLOATS[4], values[0].type)
         result = MATH[name](b, *[b.fpext(value, wide) for value in values])
         return b.fptrunc(result, values[0].type)
 
@@ -261,6 +271,7 @@ def convert(b: ir.IRBuilder, source: np.dtype, target: np.dtype, x: Any) -> Any:
     """`x` cast as NumPy casts; floats beyond an integer's range stop at its ends, NaN gives 0."""
     if source == target:
         return x
+    _prepare(b, target)
     if target.kind == "b":
         return truth(b, source, x)
     kind = vector_type(scalar_type(target), lanes_of(x))

@@ -100,7 +100,8 @@ def emit_scatter(b: ir.IRBuilder, scope: Scope, kernel: Kernel, begin: Any, end:
     output, adds = equation.output, equation.primitive == "scatter_add"
     if not math.prod(output.shape):
         return
-    _copy(b, scope, x, output, _longest(output.shape, "c"), Affine())
+    if scope.pointers[x] is not scope.pointers[output]:  # else it is an update of x itself
+        _copy(b, scope, x, output, _longest(output.shape, "c"), Affine())
     if not math.prod(values.shape):
         return
     rest = len(x.shape) - len(tensors)

@@ -138,6 +138,8 @@ class Program:
             if old not in kernel.reads or place < home:
                 continue
             own = kernel.equation.inputs if kernel.equation is not None else ()
+            if kernel.kind in ("scatter", "scatter_add") and place == home:
+                return own[0] is old and old not in own[1:]  # only the chosen elements change
             if place > home or old in own or kernel.kind not in ("nest", "matmul"):
                 return False
             reads = [pair for root in kernel.roots for pair in self.fusion.leaves(root)]

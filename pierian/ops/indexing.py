@@ -309,13 +309,23 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         target[place] = _fitting(value, wanted).value
         stamp(target)
         return
+    assign(x, _replaced(x, index, value), "item assignment")
+
+
+def _replaced(x: Tensor, index: Any, value: Tensor) -> Tensor:
+    """A copy of `x` with `value` at the index."""
+    basic, advanced, _ = _parse(x, index)
+    tensors = list(advanced.values())
+    leading = list(advanced) == list(range(len(advanced))) and all(i == slice(None) for i in basic)
+    if tensors and leading:
+        wanted = _index_rule(x, *tensors).shape
+        return bind("scatter", x, broadcast_to(_fitting(value, wanted), wanted), *tensors)
     size = math.prod(x.shape)
     positions = bind("arange", start=0, step=1, size=size, dtype=int64)
     places = getitem(reshape(positions, x.shape), index)
     filled = reshape(broadcast_to(_fitting(value, places.shape), places.shape), places.numel())
     flat = bind("scatter", reshape(x, size), filled, reshape(places, places.numel()))
-    new = bind("copy", reshape(flat, x.shape))  # a reshape alone would count as a view
-    assign(x, new, "item assignment")
+    return bind("copy", reshape(flat, x.shape))  # a reshape alone would count as a view
 
 
 def _fitting(value: Tensor, wanted: Shape) -> Tensor:

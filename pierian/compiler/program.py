@@ -270,8 +270,12 @@ class Program:
                     bad = b.icmp_unsigned("!=", b.load(error), number(0))
                     with b.if_then(bad, likely=False):
                         b.ret_void()
+                self._after(b, call, function.args)
             barrier(b, control, threads)
         b.ret_void()
+
+    def _after(self, b: ir.IRBuilder, call: Call, arguments: Any) -> None:
+        """What else to do after a kernel: nothing, unless it is measured."""
 
     def _pointer(self, b: ir.IRBuilder, table: Any, symbol: Symbol) -> Any:
         """Where a value is, as a pointer to its elements."""

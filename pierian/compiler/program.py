@@ -12,6 +12,7 @@ import hashlib
 import itertools
 import math
 import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -328,11 +329,11 @@ class Program:
         start = -address(self._bytes) % LINE
         self._bytes = self._bytes[start : start + self.arena]
         self._table[len(self.slots)] = address(self._bytes)
-        self._values: list[Any] = [None] * len(self.slots)  # the array behind each slot
+        self._values: list[Any] = [None] * len(self.slots)  # arrays behind the slots, while it runs
         for slot, symbol in self.constants.items():
             self._hold(slot, self.graph.constants[symbol])
         self._replaced = set(self.updates.values())
-        self._given: list[Any] = [None] * len(self.graph.inputs)  # the arrays of the last run
+        self._given: list[Any] = [_nothing] * len(self.graph.inputs)  # the last run's, if alive
         self._copied: set[int] = set()  # those of them that kernels cannot work on
         self._entries = {
             part: ENTRY(self.library.addresses[part.name])
@@ -372,6 +373,7 @@ class Program:
             for slot in self._copied & self._replaced:
                 np.copyto(arrays[slot], self._values[slot])
             results = self._values[first:]
+            self._values[: len(arrays)] = [None] * len(arrays)
             self._values[first:] = [None] * len(results)
             return results
 
@@ -381,21 +383,25 @@ class Program:
         Kernels rely on rows without gaps, and on memory that is replaced being nobody else's.
         """
         given = self._given
+        self._values[: len(arrays)] = arrays
         for slot, array in enumerate(arrays):
-            if array is given[slot]:
+            if array is given[slot]():
                 continue
-            given[slot] = array
-            self._hold(slot, array)
-            self._copied.discard(slot)
+            given[slot] = weakref.ref(array)
+            self._table[slot] = address(array)
             others = range(len(given)) if slot in self._replaced else self._replaced
-            if not (array.flags.c_contiguous and array.flags.aligned) or any(
-                other != slot and given[other] is not None
-                and np.may_share_memory(array, given[other])
-                for other in others
-            ):  # fmt: skip
+            plain = array.flags.c_contiguous and array.flags.aligned
+            if plain and not any(self._meet(slot, array, other) for other in others):
+                self._copied.discard(slot)
+            else:
                 self._copied.add(slot)
         for slot in self._copied:
             self._hold(slot, np.array(arrays[slot], order="C"))
+
+    def _meet(self, slot: int, array: np.ndarray, other: int) -> bool:
+        """Whether the array in a slot shares memory with that in another one."""
+        found = self._given[other]() if other != slot else None
+        return found is not None and np.may_share_memory(array, found)
 
     def _launch(self, segment: Segment, times: int) -> None:
         threads = get_num_threads() if segment.parallel else 1
@@ -488,6 +494,10 @@ def work(kernel: Kernel) -> int:
         inner = kernel.equation.inputs[0].shape[-2 if kernel.equation.params["ta"] else -1]
         return math.prod(kernel.space) * inner
     return max(sizes)
+
+
+def _nothing() -> None:
+    """A weak reference to an array that is gone."""
 
 
 def address(array: np.ndarray) -> int:

@@ -18,8 +18,10 @@ import numpy as np
 
 from pierian.base import trees
 from pierian.base.dtypes import is_floating
+from pierian.compiler import explain as explaining
 from pierian.compiler.program import Program
 from pierian.core.autodiff import alias, enable_grad, no_grad, pullback, record_custom
+from pierian.core.graph import Graph
 from pierian.core.tensor import Tensor, as_tensor, make, mode, stamp
 from pierian.core.trace import Traced, trace
 
@@ -74,6 +76,29 @@ class Jit:
             if sources:
                 return self._recorded(entry, leaves, key, rebuild)
         return entry(leaves)
+
+    # What was compiled: for these arguments (compiled now if need be), or without any the last time
+
+    def explain(self, *args: Any, **kwargs: Any) -> explaining.Explanation:
+        """A table of kernels with what each costs here, memory, compile time; runs on copies."""
+        return explaining.explain_function(self, args, kwargs)
+
+    def graph(self, *args: Any, **kwargs: Any) -> Graph:
+        """The graph after all passes."""
+        return explaining.graph_of(self, args, kwargs)
+
+    def llvm_ir(self, *args: Any, **kwargs: Any) -> str:
+        """The generated code as LLVM IR."""
+        return explaining.ir_of(self, args, kwargs)
+
+    def assembly(self, *args: Any, **kwargs: Any) -> str:
+        """The generated code as assembly."""
+        return explaining.assembly_of(self, args, kwargs)
+
+    def entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Entry, list[Tensor]]:
+        """What is compiled for these arguments, and the tensors among them."""
+        leaves, _, key, rebuild = self._read(args, kwargs)
+        return self.entries.get(key) or self._compile(key, leaves, rebuild), leaves
 
     def _read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The tensors among the arguments, and a key of all that is not their values."""

@@ -1,0 +1,359 @@
+"""What was compiled: kernels with what they cost, memory, compile time; graph, IR and assembly.
+
+May import: the files of this room, base, core. `explain` measures; everything else only looks. The
+text of an `Explanation` is Markdown; `data()` gives the same as plain numbers.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pierian.base.errors import CompileError, message
+from pierian.compiler import contraction, llvm
+from pierian.compiler.fuse import MOVEMENTS, OWN_LOOP, REDUCTIONS, Kernel
+from pierian.compiler.matmul import contraction_of
+from pierian.compiler.measure import Peak, Timed, peak, shortest
+from pierian.compiler.memory import nbytes
+from pierian.compiler.program import Call, Program, Segment
+from pierian.compiler.runtime import get_num_threads
+from pierian.core.graph import Equation, Graph, Symbol
+
+# Primitives that compute nothing: they move, choose, convert or count
+FREE = {*MOVEMENTS, "where", "cast", "copy", "index", "arange", "full", "concat", "scatter"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kernel.
+
+    kind        which way of generating code made it, or "host": a call of NumPy.
+    operations  how often each primitive is in it.
+    shape       what it goes through: rows × columns × inner axis of a product.
+    flops       one per element and operation, two per multiply-add of a product; exp counts one.
+    bytes       read and written, each value once, and no more than what is looked at.
+    scratch     bytes that each thread has to itself.
+    parallel    whether threads share it.
+    share       of the measured peak, the one that is nearer: FLOP/s or bytes/s, says `bound`.
+    """
+
+    kind: str
+    operations: dict[str, int]
+    shape: str
+    reads: list[str]
+    writes: list[str]
+    flops: int
+    bytes: int
+    scratch: int
+    parallel: bool
+    microseconds: float | None = None
+    share: float | None = None
+    bound: str = ""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a program needs beside its inputs and results, in bytes."""
+
+    arena: int
+    values: int  # how many live in the arena
+    unshared: int  # what they would need if none shared its place with another
+    inputs: int
+    constants: int
+    results: int
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `explain` gives; prints as Markdown.
+
+    seconds       of compiling, by stage.
+    cached        whether the code came from the cache on disk; None: not compiled yet.
+    microseconds  of one run, of many in a row; None where it was not measured, which `note` says.
+    others        how many other kinds of arguments the function has been compiled for.
+    """
+
+    name: str
+    rows: list[Row]
+    memory: Memory
+    seconds: dict[str, float]
+    cached: bool | None
+    target: str
+    threads: int
+    peak: Peak | None
+    microseconds: float | None
+    others: int = 0
+    note: str = ""
+
+    def data(self) -> dict[str, Any]:
+        """The same as dicts, lists, numbers and strings."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return "\n\n".join([self._title(), _table(HEADINGS, self._cells()), self._notes()])
+
+    __repr__ = __str__
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+    def _title(self) -> str:
+        kernels = f"{len(self.rows)} kernel" + "s" * (len(self.rows) != 1)
+        threads = f"{self.threads} thread" + "s" * (self.threads != 1)
+        return f"**{self.name}**: {kernels} for {self.target}, {threads}"
+
+    def _cells(self) -> list[list[str]]:
+        cells = []
+        for number, row in enumerate(self.rows):
+            names = (f"{n} ×{c}" if c > 1 else n for n, c in row.operations.items())
+            time = "–" if row.microseconds is None else f"{row.microseconds:,.2f}"
+            share = "–" if row.share is None else f"{row.share:.0%} {row.bound}"
+            kind = row.kind if row.parallel or row.kind == "host" else f"{row.kind}, 1 thread"
+            costs = [f"{row.flops:,}", f"{row.bytes:,}", f"{row.scratch:,}", time, share]
+            cells.append([str(number), kind, ", ".join(names), row.shape, *costs])
+        times = [row.microseconds for row in self.rows if row.microseconds is not None]
+        flops, moved = sum(row.flops for row in self.rows), sum(row.bytes for row in self.rows)
+        spent = f"{sum(times):,.2f}" if times else "–"
+        return [*cells, ["", "total", "", "", f"{flops:,}", f"{moved:,}", "", spent, ""]]
+
+    def _notes(self) -> str:
+        m = self.memory
+        stages = ", ".join(f"{k} {v * 1e3:.1f}" for k, v in self.seconds.items())
+        origin: dict[Any, str] = {
+            True: "the cache on disk had the code",
+            False: "the cache had no such code",
+        }
+        lines = [
+            f"memory: an arena of {m.arena:,} bytes for {m.values} values ({m.unshared:,} if none "
+            f"shared its place), inputs {m.inputs:,}, constants {m.constants:,}, results "
+            f"{m.results:,}",
+            f"compile time in ms: {stages}; {origin.get(self.cached, 'not compiled')}",
+        ]
+        if self.peak is not None:
+            flops = ", ".join(f"{v / 1e9:,.0f} GFLOP/s float{8 * n}"
+                              for n, v in self.peak.flops.items())  # fmt: skip
+            rates = list(self.peak.bandwidth.items())
+            shown = (f"{rate / 1e9:,.0f} ({_size(n)})" for n, rate in rates[:: len(rates) // 3])
+            lines.append(f"measured peak: {flops}; GB/s {', '.join(shown)}")
+        if self.microseconds is not None:
+            lines.append(f"one run, of many in a row: {self.microseconds:,.2f} µs")
+        if self.others:
+            lines.append(f"compiled for {self.others} other kinds of arguments too")
+        return "\n".join(f"- {line}" for line in [*lines, *filter(None, [self.note])])
+
+
+STAGES = ("trace", "passes", "fusion", "code generation", "LLVM", "cache", "load")
+RESOLUTION = 0.01  # microseconds: what is less than half a look at the clock cannot be told
+HEADINGS = ("", "<kernel", "<operations", "<goes through", "FLOPs", "bytes", "scratch", "µs",
+            "of peak")  # fmt: skip
+
+
+def _table(headings: Sequence[str], cells: list[list[str]]) -> str:
+    """Markdown, aligned for reading as it is; "<" begins what stands on the left."""
+    lines = [[name.removeprefix("<") for name in headings], *cells]
+    widths = [max(2, *map(len, column)) for column in zip(*lines, strict=True)]
+    kinds = [(width, name.startswith("<")) for width, name in zip(widths, headings, strict=True)]
+    lines.insert(1, ["-" * width if left else "-" * (width - 1) + ":" for width, left in kinds])
+
+    def text(line: list[str]) -> str:
+        pairs = zip(line, kinds, strict=True)
+        return " | ".join(c.ljust(w) if left else c.rjust(w) for c, (w, left) in pairs)
+
+    return "\n".join(f"| {text(line)} |" for line in lines)
+
+
+def _size(count: int) -> str:
+    return f"{count >> 20} MiB" if count >> 20 else f"{count >> 10} KiB"
+
+
+# From a program
+
+
+def explain(
+    program: Program, arrays: Sequence[np.ndarray] | None = None, name: str = "program"
+) -> Explanation:
+    """What `program` is made of, and what each part costs on this machine.
+
+    Args:  arrays  inputs to measure with; they are copied and stay as they are. None: made up.
+    """
+    calls = {
+        call.kernel: call
+        for part in program.plan
+        if isinstance(part, Segment)
+        for call in part.calls
+    }
+    threads = get_num_threads() if any(call.parallel for call in calls.values()) else 1
+    rows = [_row(program, kernel, calls.get(kernel)) for kernel in program.fusion.kernels]
+    note, limits, took = "", None, None
+    if not program.target.native:
+        note = "not measured: the code is for another machine"
+    else:
+        given = [made_up(s) for s in program.graph.inputs] if arrays is None else arrays
+        copies = [array.copy() for array in given]
+        try:
+            took = shortest(lambda times: program.run(copies, times)) * 1e6
+            timed = Timed(program)
+            shortest(lambda times: timed.run(copies, times))
+        except IndexError as error:
+            note = f"not measured: {error}"
+        else:
+            limits = peak(program.target, threads)
+            spent = timed.microseconds()
+            pairs = zip(program.fusion.kernels, rows, strict=True)
+            rows = [_with_time(row, spent[kernel], _width(kernel), limits) for kernel, row in pairs]
+    return Explanation(
+        name, rows, _memory(program),
+        {stage: program.seconds[stage] for stage in STAGES if stage in program.seconds},
+        program.cached if program.target.native else None,
+        f"{program.target.cpu} ({program.target.triple})", threads, limits, took, note=note,
+    )  # fmt: skip
+
+
+def made_up(symbol: Symbol) -> np.ndarray:
+    """Something to compute with: numbers around 1, and zeros for what may be an index."""
+    if symbol.dtype.kind not in "fc":
+        return np.zeros(symbol.shape, symbol.dtype)
+    return np.random.default_rng(0).uniform(0.5, 1.5, symbol.shape).astype(symbol.dtype)
+
+
+def _row(program: Program, kernel: Kernel, call: Call | None) -> Row:
+    inside = sorted(program._inside(kernel), key=lambda symbol: symbol.index)
+    equations = [program.fusion.made[symbol] for symbol in inside]
+    reads = sorted(kernel.reads - set(kernel.writes), key=lambda symbol: symbol.index)
+    reads = [symbol for symbol in reads if symbol in program.places]
+    writes = [symbol for symbol in kernel.writes if symbol in program.places]
+    moved = sum(_looked_at(kernel, symbol) for symbol in reads) + sum(map(nbytes, writes))
+    product = kernel.equation if kernel.kind == "matmul" else None
+    return Row(
+        kernel.kind,
+        dict(Counter(equation.primitive for equation in equations)),
+        _shape(kernel),
+        list(map(repr, reads)),
+        list(map(repr, writes)),
+        sum(map(flops, equations)),
+        moved,
+        contraction.scratch(contraction_of(product), program.target) if product else 0,
+        call is not None and call.parallel,
+    )
+
+
+def _looked_at(kernel: Kernel, symbol: Symbol) -> int:
+    """Bytes of `symbol` that a kernel reads at most: of a large table only what it picks."""
+    own = () if kernel.equation is None else kernel.equation.inputs
+    if symbol in own and kernel.kind != "reduce":
+        return nbytes(symbol)
+    spaces = [kernel.space, *(s.shape for s in own)]
+    return min(nbytes(symbol), max(map(math.prod, spaces)) * symbol.dtype.itemsize)
+
+
+def flops(equation: Equation) -> int:
+    """Floating-point operations: one per element, two per multiply-add."""
+    name, output = equation.primitive, equation.output
+    if name == "matmul":
+        inner = equation.inputs[0].shape[-2 if equation.params["ta"] else -1]
+        return 2 * math.prod(output.shape) * inner
+    floating = any(s.dtype.kind in "fc" for s in (*equation.inputs, output))
+    if name in FREE or not floating:
+        return 0
+    through = equation.inputs[0] if name in REDUCTIONS | OWN_LOOP else output
+    return math.prod(through.shape)
+
+
+def _width(kernel: Kernel) -> int:
+    """Bytes per element of what is computed, as far as there is a peak for it."""
+    return 8 if any(symbol.dtype == np.float64 for symbol in kernel.writes) else 4
+
+
+def _with_time(row: Row, microseconds: float, width: int, limits: Peak) -> Row:
+    """The row with its time held against the nearer limit; calls of NumPy have no limit of ours."""
+    seconds = microseconds / 1e6
+    shares = {
+        "FLOP/s": row.flops / limits.flops[width] / seconds,
+        "bytes/s": row.bytes / limits.bytes_per_second(row.bytes) / seconds,
+    }
+    bound = max(shares, key=lambda name: shares[name])
+    if row.kind == "host" or microseconds < RESOLUTION:
+        return replace(row, microseconds=microseconds)
+    return replace(row, microseconds=microseconds, share=shares[bound], bound=bound)
+
+
+def _shape(kernel: Kernel) -> str:
+    space = "×".join(map(str, kernel.space)) or "1"
+    equation = kernel.equation
+    if equation is not None and kernel.kind == "matmul":
+        space += f"×{equation.inputs[0].shape[-2 if equation.params['ta'] else -1]}"
+    elif equation is not None and kernel.kind == "reduce":
+        space = "×".join(map(str, equation.inputs[0].shape)) + f" → {space}"
+    return f"{kernel.writes[0].dtype} {space}"
+
+
+def _memory(program: Program) -> Memory:
+    last = len(program.slots)
+    shared = [s for s, place in program.places.items() if place.slot == last]
+    sizes = (
+        sum(map(nbytes, symbols))
+        for symbols in (
+            shared,
+            program.graph.inputs,
+            program.constants.values(),
+            program.results,
+        )
+    )
+    return Memory(program.arena, len(shared), *sizes)
+
+
+# From a compiled function
+
+
+def entry_of(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """What a `Jit` has compiled, or now compiles, for these arguments; and their tensors.
+
+    Without arguments: what it compiled last, and None.
+    Raises:  CompileError when there is neither.
+    """
+    if function.entries and not args and not kwargs:
+        return list(function.entries.values())[-1], None
+    try:
+        inspect.signature(function.fn).bind(*args, **kwargs)
+    except TypeError as error:
+        where, must = f"jit({function.name})", "what to look at must be known"
+        fix = "Pass the arguments of a call, or call it first"
+        expected = "arguments that the function takes, or a call before"
+        raise CompileError(message(where, must, expected, error, fix)) from None
+    return function.entry(args, kwargs)
+
+
+def explain_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Explanation:
+    """`explain` of a `Jit`, measured with these arguments and with what it captured."""
+    entry, leaves = entry_of(function, args, kwargs)
+    arrays = None
+    captured = [tensor.value for tensor in entry.traced.captured]
+    if leaves is not None:
+        arrays = [leaf.value for leaf in leaves] + captured
+    else:
+        inputs = entry.program.graph.inputs
+        arrays = [made_up(s) for s in inputs[: len(inputs) - len(captured)]] + captured
+    found = explain(entry.program, arrays, function.name)
+    return replace(found, others=len(function.entries) - 1)
+
+
+def graph_of(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Graph:
+    """The optimized graph."""
+    return entry_of(function, args, kwargs)[0].program.graph
+
+
+def ir_of(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """LLVM IR as we generate it, before LLVM's own passes."""
+    return str(entry_of(function, args, kwargs)[0].program.module)
+
+
+def assembly_of(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """What LLVM makes of it for the chosen CPU."""
+    program = entry_of(function, args, kwargs)[0].program
+    return llvm.assembly(program.module, program.target)

@@ -1,8 +1,8 @@
 """One element (or one register of them): its LLVM type, loads, stores, and the pointwise table.
 
-May import: llvm, half, lanes, vectormath, base. To lower a pointwise primitive: a row in `POINTWISE`, an emitter
-(builder, dtype of the inputs, *values) that works for scalars and vectors alike. A primitive that
-is in no table of the compiler is called in NumPy from the host.
+May import: llvm, half, lanes, vectormath, base. To lower a pointwise primitive: a row in
+`POINTWISE`, an emitter (builder, dtype of the inputs, *values) that works for scalars and vectors
+alike. A primitive that is in no table of the compiler is called in NumPy from the host.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from pierian.compiler.element import pointwise, supported
 from pierian.core.graph import Equation, Graph, Symbol
 
 Indices = tuple[Affine, ...]
+DRAWS = {"random_bits", "random_normal"}
 MOVEMENTS = {"reshape", "permute", "expand", "slice", "flip", "pad"}
 REDUCTIONS = {"sum", "prod", "max", "min", "any", "all"}
 OWN_LOOP = {"argmax", "argmin", "cumsum", "concat", "scatter", "scatter_add"}
@@ -68,6 +69,8 @@ class Kernel:
 def operands(equation: Equation, at: Indices) -> list[Operand]:
     """Where `equation` reads its inputs for the element `at` of its output."""
     name, params = equation.primitive, equation.params
+    if name in DRAWS:  # the seed and the first block of the state
+        return [Operand(equation.inputs[0], (Affine((), i),)) for i in range(2)]
     if name not in MOVEMENTS:
         return [Operand(s, broadcast_indices(s.shape, at)) for s in equation.inputs]
     x = equation.inputs[0]
@@ -114,7 +117,7 @@ def inlined(equation: Equation) -> bool:
     kinds = [s.dtype for s in equation.inputs] + [equation.output.dtype]
     if not all(supported(dtype) for dtype in kinds):
         return False
-    if name in MOVEMENTS or name in ("where", "cast", "arange", "index"):
+    if name in MOVEMENTS | DRAWS or name in ("where", "cast", "arange", "index"):
         return True
     return pointwise(name, [s.dtype for s in equation.inputs]) is not None
 
@@ -170,6 +173,8 @@ class Fusion:
         for equation in self.graph.equations:
             output = equation.output
             own = 0 if equation.primitive in MOVEMENTS else 1
+            if equation.primitive in DRAWS:
+                own += RECOMPUTED
             total = own + sum(weight.get(s, 0) for s in set(equation.inputs) if s not in stored)
             shared = uses.get(output, 0) > 1 and total > RECOMPUTED
             if output not in stored and (shared or total > MOST_FUSED):
@@ -195,7 +200,7 @@ class Fusion:
     @staticmethod
     def _aligned(equation: Equation, symbol: Symbol) -> bool:
         """Whether `equation` reads `symbol` at the index it writes."""
-        return equation.primitive not in (*MOVEMENTS, "index") and (
+        return equation.primitive not in (*MOVEMENTS, *DRAWS, "index") and (
             symbol.shape == equation.output.shape
         )
 

@@ -1,8 +1,9 @@
 """Loop nests: code for pointwise chains, reductions and scans over one index space.
 
-May import: llvm, element, affine, fuse, base, core. `Reader` turns a symbol at given indices into a
-register; the emitters below it choose a loop order and drive it. Loops are explicit vectors along
-one variable, the rest of it in one narrower vector, so nothing depends on LLVM's vectorizers.
+May import: llvm, element, affine, fuse, philox, normal, base, core. `Reader` turns a symbol at
+given indices into a register; the emitters below it choose a loop order and drive it. Loops are
+explicit vectors along one variable, the rest of it in one narrower vector, so nothing depends on
+LLVM's vectorizers.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from pierian.base.dtypes import int64, uint64
+from pierian.base import rng
+from pierian.base.dtypes import float64, int64, uint64
 from pierian.compiler import element as el
 from pierian.compiler.affine import Affine, Atom, Quotient, Var, unflatten, variable
 from pierian.compiler.element import I32, I64
-from pierian.compiler.fuse import Condition, Indices, Kernel, offset, operands, size
+from pierian.compiler.fuse import DRAWS, Condition, Indices, Kernel, offset, operands, size
 from pierian.compiler.llvm import Target, ir
+from pierian.compiler.normal import inverse_normal_cdf, probability
+from pierian.compiler.philox import words, words_at
 from pierian.core.graph import Equation, Graph, Symbol
 
 BLOCK = 4096  # elements per work unit of a flat loop: 16 KiB of float32, half of an L1 cache
@@ -154,6 +158,8 @@ class Reader:
             return self._counted(equation, at[0])
         if name == "index":
             return self._indexed(equation, at, conditions)
+        if name in DRAWS:
+            return self._drawn(equation, at)
         reads = operands(equation, at)
         if name == "pad":
             (read,) = reads
@@ -187,6 +193,22 @@ class Reader:
         scaled = mul(self.b, kind, place, el.constant(kind, step, lanes))
         total = add(self.b, kind, el.constant(kind, start, lanes), scaled)
         return el.convert(self.b, kind, dtype, total)
+
+    def _drawn(self, equation: Equation, at: Indices) -> Any:
+        """Random numbers, each made from its place in the draw alone."""
+        b, output = self.b, equation.output.dtype
+        seed, start = (self.value(r.symbol, r.indices) for r in operands(equation, at))
+        place = offset(equation.output, at)
+        per = rng.normal_words(1, output) if equation.primitive == "random_normal" else 1
+        v = self.vector
+        if v is not None and self.lanes > 1 and place.stride(v) == 1:
+            drawn = words(b, seed, start, self.scalar(place), self.lanes, per)
+        else:
+            drawn = words_at(b, seed, start, self.vectors(place), per)
+        if equation.primitive == "random_bits":
+            return drawn[0]
+        normal = inverse_normal_cdf(b, probability(b, drawn))
+        return el.convert(b, float64, output, normal)
 
     # Memory
 

@@ -179,7 +179,7 @@ def emit(
 def _planned(contraction: Contraction, target: Target) -> tuple[Contraction, Plan]:
     """What to compute and how: a column is computed as a row, where lanes can be used."""
     c = contraction.transposed if contraction.n == 1 < contraction.m else contraction
-    return c, plan(c, target)
+    return c, plan(c, target) if c.m and c.n else Plan(1, 1, 1)
 
 
 @cache

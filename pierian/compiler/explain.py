@@ -20,7 +20,7 @@ from pierian.compiler import contraction, llvm
 from pierian.compiler.fuse import MOVEMENTS, OWN_LOOP, REDUCTIONS, Kernel
 from pierian.compiler.matmul import contraction_of
 from pierian.compiler.measure import Peak, Timed, peak, shortest
-from pierian.compiler.memory import nbytes
+from pierian.compiler.memory import Life, nbytes
 from pierian.compiler.program import Call, Program, Segment
 from pierian.compiler.runtime import get_num_threads
 from pierian.core.graph import Equation, Graph, Symbol
@@ -296,16 +296,11 @@ def _shape(kernel: Kernel) -> str:
 def _memory(program: Program) -> Memory:
     last = len(program.slots)
     shared = [s for s, place in program.places.items() if place.slot == last]
-    sizes = (
-        sum(map(nbytes, symbols))
-        for symbols in (
-            shared,
-            program.graph.inputs,
-            program.constants.values(),
-            program.results,
-        )
+    unshared = sum(Life(symbol, 0, 0).bytes for symbol in shared)
+    kinds = (program.graph.inputs, program.constants.values(), program.results)
+    return Memory(
+        program.arena, len(shared), unshared, *(sum(map(nbytes, symbols)) for symbols in kinds)
     )
-    return Memory(program.arena, len(shared), *sizes)
 
 
 # From a compiled function

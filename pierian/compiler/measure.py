@@ -101,11 +101,12 @@ def nanoseconds(b: ir.IRBuilder) -> Any:
     return b.add(b.mul(seconds, number(10**9)), rest)
 
 
-def shortest(run: Callable[[int], Any], least: float = LONG) -> float:
+def shortest(run: Callable[[int], Any], least: float | None = None) -> float:
     """Seconds of one of the runs that `run(times)` makes in a row, where it was quickest.
 
-    Args:  least  how long to go on measuring, in seconds.
+    Args:  least  how long to go on measuring, in seconds; LONG when None.
     """
+    least = LONG if least is None else least
     run(1)
     times, best, begun = 1, math.inf, time.perf_counter()
     while time.perf_counter() - begun < least:

@@ -1,39 +1,48 @@
-"""One round of one workload by one peer, in a process of its own: prints one JSON line."""
+"""One round of one workload by one peer, in a process of its own: prints one line of JSON.
+
+May import: workloads, and the peer's file by name.
+"""
 
 from __future__ import annotations
 
 import importlib
 import json
+import resource
 import sys
 import time
 
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import Workload, make_task
 
-WARM_UP = 20  # steps before the clock starts; their last loss shows that peers do the same work
+FEWEST = 3  # calls: the one that compiles, the one whose loss is compared, one more
 
 
-def main(peer: str, index: int) -> None:
-    """Time `WORKLOADS[index]` call by call (or in blocks, when a call is below 100 µs)."""
-    module = importlib.import_module(f"benchmarks.peers.with_{peer}")
-    workload = WORKLOADS[index]
-    prepare = getattr(module, workload.kind, None)
-    if prepare is None:
-        print(json.dumps({"skipped": f"{peer} has no {workload.kind}"}))
-        return
-    step = prepare(workload)
-    loss = None
-    for _ in range(WARM_UP):
-        loss = step(read=True) if workload.kind == "train" else step()
-    block = 1 if workload.kind == "train" else 1000
-    times = []
-    for _ in range(workload.steps // block):
+def main(peer: str, text: str, seconds: str) -> None:
+    """Train with `peer` for at least so many seconds after the first call.
+
+    Prints {"times" (seconds per step of each call but the first), "first" (seconds that the first
+    call took longer), "loss" (of the second call), "memory" (peak, MB), "version"}.
+    """
+    workload = Workload(**json.loads(text))
+    file, way = peer.split()
+    module = importlib.import_module(f"benchmarks.peers.with_{file}")
+    call = getattr(module, way)(make_task(workload))
+    walls, losses = [], []
+    stop = None
+    while stop is None or len(walls) < FEWEST or time.perf_counter() < stop:
         start = time.perf_counter()
-        for _ in range(block):
-            step()
-        times.append((time.perf_counter() - start) / block)
-    loss = loss if isinstance(loss, float) else None
-    print(json.dumps({"times": times, "loss": loss, "version": module.VERSION}))
+        losses.append(call())
+        walls.append(time.perf_counter() - start)
+        stop = stop or time.perf_counter() + float(seconds)
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
+    answer = {
+        "times": [wall / workload.steps for wall in walls[1:]],
+        "first": max(0.0, walls[0] - min(walls[1:])),
+        "loss": losses[1],
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6,
+        "version": module.VERSION,
+    }
+    print(json.dumps(answer))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(*sys.argv[1:])

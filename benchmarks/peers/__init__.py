@@ -1,8 +1,15 @@
-"""One file per framework: `train(workload)` and `record(workload)` give a function to call.
+"""One file per framework, and in it one function per way of training with it.
 
-A peer that cannot do a kind of workload leaves the function out. `train` returns the step, which
-gives the loss as a number when called with `read=True`.
+"jax scan" is the function `scan` in `with_jax.py`. It takes a `Task` and gives a function that
+trains over the whole order once and returns the mean loss of its batches; how the batches get from
+the arrays into the step is the framework's own best way. A file may also have `fit(data)`, which
+trains with the framework's highest verb and returns the accuracy on the test data.
+
+A way that cannot do a workload raises NotImplementedError with the reason. To add a peer: a name in
+`NAMES`, best way last, and its function.
 """
 
-NAMES = ("pierian", "torch", "numpy")
-REFERENCE = "torch"
+OURS = ("pierian eager", "pierian jit", "pierian scan")
+NAMES = (*OURS, "torch eager", "torch compiled", "jax jit", "jax scan", "keras steps_per_execution",
+         "sklearn partial_fit", "numpy loop")  # fmt: skip
+FITS = ("pierian fit", "keras fit")

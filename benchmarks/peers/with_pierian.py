@@ -1,40 +1,97 @@
-"""Pierian, eager: a `Sequential`, `nn.functional.cross_entropy`, `optim.Adam`."""
+"""Pierian: eager, `jit` step by step, many steps in one native call, and `fit`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 import pierian as pr
-from benchmarks.workloads import Workload, arrays
+from benchmarks.workloads import Task
 from pierian import nn, optim
+from pierian.compiler.jit import Jit
+from pierian.compiler.jit import jit as compiled
 
 VERSION = pr.__version__
+ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+LOSSES = {
+    "cross_entropy": nn.functional.cross_entropy,
+    "bce": nn.functional.binary_cross_entropy_with_logits,
+    "mse": nn.functional.mse_loss,
+}
 
 
-def train(workload: Workload) -> Callable[..., Any]:
-    data = arrays(workload)
+def make_step(task: Task) -> Callable[[Any, Any], Any]:
+    """One step of training on a batch, giving the loss."""
+    w = task.workload
     layers: list[Any] = []
-    for weight, bias in zip(data.weights, data.biases, strict=True):
+    for weight, bias in zip(task.weights, task.biases, strict=True):
         layer = nn.Linear(weight.shape[1], weight.shape[0])
         layer.weight.data.copy_(weight)
         layer.bias.data.copy_(bias)
-        layers += [layer, nn.ReLU()]
+        layers += [layer, ACTIVATIONS[w.activation]()]
     model = nn.Sequential(*layers[:-1])
-    optimizer = optim.Adam(model.parameters(), lr=workload.lr)
-    x, y = pr.tensor(data.x), pr.tensor(data.y)
+    if w.optimizer == "adam":
+        optimizer = optim.Adam(model.parameters(), lr=w.lr)
+    else:
+        optimizer = optim.SGD(model.parameters(), lr=w.lr, momentum=w.momentum)
 
-    def step(read: bool = False) -> float | None:
+    def step(x: Any, y: Any) -> Any:
         optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(model(x), y)
+        loss = LOSSES[w.loss](model(x), y)
         loss.backward()
         optimizer.step()
-        return loss.item() if read else None
+        return loss.detach()
 
     return step
 
 
-def record(workload: Workload) -> Callable[..., Any]:
-    a = pr.ones(workload.sizes[0], requires_grad=True)
-    b = pr.ones(workload.sizes[0], requires_grad=True)
-    return lambda: a + b
+def by_step(task: Task, step: Callable[[Any, Any], Any]) -> Callable[[], float]:
+    def call() -> float:
+        total = 0.0
+        for rows in task.order:
+            total += step(pr.tensor(task.x[rows]), pr.tensor(task.y[rows])).item()
+        return total / task.workload.steps
+
+    return call
+
+
+def eager(task: Task) -> Callable[[], float]:
+    return by_step(task, make_step(task))
+
+
+def jit(task: Task) -> Callable[[], float]:
+    return by_step(task, compiled(make_step(task)))
+
+
+def scan(task: Task) -> Callable[[], float]:
+    if not hasattr(Jit, "repeat"):
+        raise NotImplementedError("this version has no Jit.repeat")
+    x, y, order = pr.tensor(task.x), pr.tensor(task.y), pr.tensor(task.order)
+    position, total = pr.tensor(0), pr.tensor(0.0)
+    step = make_step(task)
+
+    def advance() -> None:
+        rows = order[position]
+        total.add_(step(x[rows], y[rows]))
+        position.add_(1)
+
+    program = compiled(advance)
+
+    def call() -> float:
+        position.zero_()
+        total.zero_()
+        program.repeat(task.workload.steps)
+        return total.item() / task.workload.steps
+
+    return call
+
+
+def fit(data: list[np.ndarray]) -> float:
+    x, y, xt, yt = data
+    pr.manual_seed(0)
+    model = nn.Sequential(nn.Dense(512, activation="relu"), nn.Dense(10))
+    model.compile(optimizer="adam", loss="cross_entropy", metrics=["accuracy"])
+    model.fit(x, y, batch_size=128, epochs=5, verbose=0)
+    return float(model.evaluate(xt, yt, verbose=0)[1])

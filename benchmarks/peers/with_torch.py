@@ -1,4 +1,4 @@
-"""PyTorch, eager: the same program as `with_pierian`."""
+"""PyTorch: eager, and with model, loss and optimizer compiled by Inductor."""
 
 from __future__ import annotations
 
@@ -8,35 +8,51 @@ from typing import Any
 
 import torch
 
-from benchmarks.workloads import Workload, arrays
+from benchmarks.workloads import Task
 
 VERSION = torch.__version__
+ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh, "sigmoid": torch.nn.Sigmoid}
+LOSSES = {
+    "cross_entropy": torch.nn.functional.cross_entropy,
+    "bce": torch.nn.functional.binary_cross_entropy_with_logits,
+    "mse": torch.nn.functional.mse_loss,
+}
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
-def train(workload: Workload) -> Callable[..., Any]:
-    data = arrays(workload)
+def train(task: Task, compile: Callable[[Any], Any]) -> Callable[[], float]:
+    w = task.workload
     layers: list[Any] = []
-    for weight, bias in zip(data.weights, data.biases, strict=True):
+    for weight, bias in zip(task.weights, task.biases, strict=True):
         layer = torch.nn.Linear(weight.shape[1], weight.shape[0])
         layer.weight.data.copy_(torch.from_numpy(weight))
         layer.bias.data.copy_(torch.from_numpy(bias))
-        layers += [layer, torch.nn.ReLU()]
+        layers += [layer, ACTIVATIONS[w.activation]()]
     model = torch.nn.Sequential(*layers[:-1])
-    optimizer = torch.optim.Adam(model.parameters(), lr=workload.lr)
-    x, y = torch.from_numpy(data.x), torch.from_numpy(data.y)
+    if w.optimizer == "adam":
+        optimizer: Any = torch.optim.Adam(model.parameters(), lr=w.lr)
+    else:
+        optimizer = torch.optim.SGD(model.parameters(), lr=w.lr, momentum=w.momentum)
+    x, y, order = (torch.from_numpy(array) for array in (task.x, task.y, task.order))
+    forward = compile(lambda x, y: LOSSES[w.loss](model(x), y))
+    update = compile(optimizer.step)
 
-    def step(read: bool = False) -> float | None:
-        optimizer.zero_grad()
-        loss = torch.nn.functional.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss.item() if read else None
+    def call() -> float:
+        losses = []
+        for rows in order:
+            optimizer.zero_grad()
+            loss = forward(x[rows], y[rows])
+            loss.backward()
+            update()
+            losses.append(loss.detach())
+        return torch.stack(losses).mean().item()
 
-    return step
+    return call
 
 
-def record(workload: Workload) -> Callable[..., Any]:
-    a = torch.ones(workload.sizes[0], requires_grad=True)
-    b = torch.ones(workload.sizes[0], requires_grad=True)
-    return lambda: a + b
+def eager(task: Task) -> Callable[[], float]:
+    return train(task, lambda function: function)
+
+
+def compiled(task: Task) -> Callable[[], float]:
+    return train(task, torch.compile)

@@ -1,7 +1,7 @@
-"""The command line: `pierian train | evaluate | predict | info`, also `python -m pierian.cli`.
+"""The command line: `pierian train | evaluate | predict | explain | bench | info`.
 
-May import: the rooms below, and Pillow inside the function that reads pictures. To add a command:
-a parser in `build_parser` and a function (args) -> exit status.
+Also `python -m pierian.cli`. May import: the rooms below, and Pillow inside the function that reads
+pictures. To add a command: a parser in `build_parser` and a function (args) -> exit status.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -23,10 +25,16 @@ from pierian import data, io, nn, optim
 from pierian.base import file
 from pierian.base.errors import CheckpointError, DataError, PierianError, message
 from pierian.base.version import __version__
+from pierian.compiler.jit import Jit, jit
+from pierian.data.order import whole
 from pierian.data.source import SOURCES
 from pierian.nn.module import Module
 from pierian.ops.composite import softmax
 from pierian.ops.random import manual_seed
+from pierian.train import recipe as recipes
+from pierian.train.feed import Form, open_feed
+from pierian.train.fit import prepare
+from pierian.train.loop import train_step
 
 DATASETS = {"mnist": data.mnist, "fashion_mnist": data.fashion_mnist}
 SIDE = 28  # pixels of an image, in both directions
@@ -41,6 +49,7 @@ MODELS: dict[str, Callable[[], Module]] = {
 }
 MODEL, CONFIG, HISTORY, CURVES = "model.safetensors", "config.json", "history.json", "curves.png"
 INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
+VIEWS = {"graph": Jit.graph, "llvm-ir": Jit.llvm_ir, "assembly": Jit.assembly}
 PACKAGES = {
     "needs": ("numpy", "llvmlite", "safetensors", "tqdm"),
     "extra data": ("pooch", "Pillow"),
@@ -52,7 +61,10 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 def main(argv: list[str] | None = None) -> int:
     """Run a command; gives the exit status. Errors take one line on stderr and give 2."""
     parser = build_parser()
-    args = parser.parse_args(argv)
+    args, more = parser.parse_known_args(argv)
+    if more and args.command != "bench":
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    args.more = more
     if args.command is None:
         parser.print_help()
         return 0
@@ -75,6 +87,13 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--json", action="store_true", help="end with one line of JSON")
     source = argparse.ArgumentParser(add_help=False)
     source.add_argument("--source", choices=SOURCES, help="where the data must come from")
+    training = argparse.ArgumentParser(add_help=False)
+    training.add_argument("dataset", choices=DATASETS)
+    training.add_argument("--model", choices=MODELS, default="mlp")
+    training.add_argument("--batch-size", type=int, default=128)
+    training.add_argument("--optimizer", default="adam", metavar="NAME")
+    training.add_argument("--lr", type=float, help="learning rate (default: the optimizer's)")
+    training.add_argument("--seed", type=int, default=0)
 
     parser = argparse.ArgumentParser(
         prog="pierian", description="Train networks on images, test and use them."
@@ -88,20 +107,22 @@ def build_parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    sub = command("train", train, "train a model on a data set and save it", source)
-    sub.add_argument("dataset", choices=DATASETS)
-    sub.add_argument("--model", choices=MODELS, default="mlp")
+    sub = command("train", train, "train a model on a data set and save it", training, source)
     sub.add_argument("--epochs", type=int, default=15)
-    sub.add_argument("--batch-size", type=int, default=128)
-    sub.add_argument("--optimizer", default="adam", metavar="NAME")
-    sub.add_argument("--lr", type=float, help="learning rate (default: the optimizer's)")
-    sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--out", type=Path, metavar="DIR", help="run folder, which must be new")
     sub = command("evaluate", evaluate, "test a trained model on its data set", source)
     sub.add_argument("folder", type=Path, metavar="RUN")
     sub = command("predict", predict, "say what is on pictures")
     sub.add_argument("folder", type=Path, metavar="RUN")
     sub.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
+    text = "show what a step of training compiles to, and what each part of it costs here"
+    sub = command("explain", explain, text, training)
+    shown = sub.add_mutually_exclusive_group()
+    for name in VIEWS:
+        words = f"print the {name} of the code instead"
+        shown.add_argument(f"--{name}", dest="view", action="store_const", const=name, help=words)
+    text = "compare with other frameworks; takes the options of `python -m benchmarks`"
+    command("bench", bench, text)
     command("info", info, "show versions, this machine, and which data are found")
     return parser
 
@@ -111,7 +132,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def train(args: argparse.Namespace) -> int:
     """`pierian train`: all that a run leaves goes into one new folder."""
-    optimizer = optim.get(args.optimizer, **({} if args.lr is None else {"lr": args.lr}))
+    optimizer = chosen_optimizer(args)
     images = DATASETS[args.dataset](source=args.source)
     print(f"data: {images.source}")
     manual_seed(args.seed)
@@ -184,6 +205,43 @@ def predict(args: argparse.Namespace) -> int:
     return 0
 
 
+def explain(args: argparse.Namespace) -> int:
+    """`pierian explain`: the step that `fit` takes, on made-up images of the data set's size."""
+    size = whole("explain", "batch_size", args.batch_size, least=1, fix="Pass --batch-size 128")
+    manual_seed(args.seed)
+    rng = np.random.default_rng(args.seed)
+    x, y = rng.random((size, SIDE, SIDE), np.float32), rng.integers(0, 10, size)
+    model: Any = MODELS[args.model]()
+    model.compile(chosen_optimizer(args), "cross_entropy")
+    recipe = recipes.of("explain", model)
+    feed = open_feed(Form("explain", x.dtype), x, y, batch_size=size)
+    prepare("explain", model, recipe, feed)
+    step, batch = jit(train_step(model, recipe)), feed.first().tensors()
+    if args.view is not None:
+        text = str(VIEWS[args.view](step, *batch))
+        print(text)
+        record = {args.view: text}
+    else:
+        name = f"{args.dataset} {args.model}, {args.optimizer}, batch of {size}"
+        found = replace(step.explain(*batch), name=name)
+        print(found)
+        record = found.data()
+    if args.json:
+        print_json(record)
+    return 0
+
+
+def bench(args: argparse.Namespace) -> int:
+    """`pierian bench`: in a source checkout, where the benchmarks are."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / "benchmarks" / "__main__.py").is_file():
+        must, fix = "benchmarks come with the source", "Clone the repository and run it there"
+        expected = f"a folder benchmarks in {root}"
+        raise DataError(message("bench", must, expected, "none", fix))
+    options = [*args.more, *(["--json"] if args.json else [])]
+    return subprocess.call([sys.executable, "-m", "benchmarks", *options], cwd=root)
+
+
 def info(args: argparse.Namespace) -> int:
     """`pierian info`: what a bug report needs."""
     blas = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
@@ -210,6 +268,11 @@ def info(args: argparse.Namespace) -> int:
 
 
 # What they share
+
+
+def chosen_optimizer(args: argparse.Namespace) -> Any:
+    """The optimizer that the options name."""
+    return optim.get(args.optimizer, **({} if args.lr is None else {"lr": args.lr}))
 
 
 def scaled(images: np.ndarray) -> np.ndarray:

@@ -166,6 +166,44 @@ def test_predict_reads_pictures_of_all_kinds(trained: Trained, tmp_path: Path) -
         assert 0 < p <= 1
 
 
+def test_explain_shows_kernels_of_the_training_step() -> None:
+    options = ("--model", "softmax", "--batch-size", 32, "--optimizer", "sgd", "--lr", 0.5)
+    done = pierian("explain", "mnist", *options, "--json")
+    assert done.status == 0 and done.err == ""
+    assert done.lines[0].startswith("**mnist softmax, sgd, batch of 32**: ")
+    assert done.out.count("\n|") == len(done.record["rows"]) + 3  # two lines above, one below
+    assert sum(row["shape"] == "float32 32×10×784" for row in done.record["rows"]) == 1
+    assert done.record["name"] == "mnist softmax, sgd, batch of 32"
+
+
+VIEWS = {"graph": "= matmul(", "llvm-ir": "define void @", "assembly": ".globl\tsegment0"}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_explain_prints_graph_and_code(view: str) -> None:
+    done = pierian("explain", "fashion_mnist", "--model", "softmax", f"--{view}", "--json")
+    assert done.status == 0
+    assert VIEWS[view] in done.record[view]
+    assert done.out == f"{done.record[view]}\n{done.lines[-1]}\n"
+
+
+def test_bench_runs_the_benchmarks_of_the_checkout(capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["bench", "--nothing-of-this-name", "--json"]) == 2
+    assert "benchmarks: error: unrecognized arguments: --nothing-of-this" in capfd.readouterr().err
+
+
+def test_bench_outside_of_a_checkout_says_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cli, "__file__", str(tmp_path / "pierian" / "cli.py"))
+    done = pierian("bench")
+    assert done.status == 2
+    assert done.err == (
+        "pierian: error: bench: benchmarks come with the source; expected a folder benchmarks in "
+        f"{tmp_path}, got none. Clone the repository and run it there.\n"
+    )
+
+
 def test_info_says_what_a_bug_report_needs() -> None:
     done = pierian("info", "--json")
     assert done.status == 0
@@ -180,7 +218,7 @@ def test_info_says_what_a_bug_report_needs() -> None:
 def test_no_command_shows_help() -> None:
     done = pierian()
     assert done.status == 0
-    assert all(word in done.out for word in ("train", "evaluate", "predict", "info"))
+    assert all(word in done.out for word in ("train", "evaluate", "predict", "explain", "bench"))
 
 
 def run_folder(**config: Any) -> str:
@@ -244,6 +282,11 @@ ERRORS: dict[str, tuple[Any, str]] = {
         lambda run: ("train", "mnist", "--source", "bundled", "--batch-size", "0"),
         "fit: batch_size must be at least 1; expected batch_size >= 1, got 0. Pass batch_size=32.",
     ),
+    "batch size to explain": (
+        lambda run: ("explain", "mnist", "--batch-size", "-1"),
+        "explain: batch_size must be at least 1; expected batch_size >= 1, got -1. Pass "
+        "--batch-size 128.",
+    ),
     "divergence": (
         lambda run: ("train", "mnist", "--source", "bundled", "--optimizer", "sgd", "--lr", "1e30"),
         "fit: the loss must stay finite; expected a number, got nan in epoch 1, batch 2 of 71. Try "
@@ -277,6 +320,9 @@ def test_unknown_words_are_explained_by_the_parser(capsys: pytest.CaptureFixture
         cli.main(["train", "mnits"])
     assert caught.value.code == 2
     assert "invalid choice: 'mnits'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main(["info", "--jsn"])
+    assert "unrecognized arguments: --jsn" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("package", "words"), [("PIL", "predict"), ("matplotlib", "train")])

@@ -50,7 +50,7 @@ BUDGETS = (
     Budget(("compat",), 900),
     Budget(("viz",), 500),
     Budget(("testing",), 300),
-    Budget(("cli",), 300),
+    Budget(("cli",), 350),
 )
 
 

@@ -1,6 +1,6 @@
-"""One answer from every way of running a function: eagerly, as a graph, and by an oracle.
+"""One answer from every way of running a function: eagerly, as a graph, compiled, by an oracle.
 
-May import: everything. To add a way of running (jit), add a row to `ENGINES`. The tolerances of
+May import: everything. To add a way of running, add a row to `ENGINES`. The tolerances of
 all tests stand in `TOLERANCES`, a row per dtype; a test that needs more is a finding.
 """
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from pierian.base import trees
 from pierian.base.errors import message
+from pierian.compiler.jit import jit
 from pierian.core.graph import verify
 from pierian.core.tensor import Tensor, as_tensor
 from pierian.core.trace import trace
@@ -110,9 +111,26 @@ def _interpreted(fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     return traced(*args)
 
 
-# Ways of running `fn(*args)` that give the same bits as the eager way.
-ENGINES: dict[str, Callable[[Callable[..., Any], tuple[Any, ...]], Any]] = {
-    "traced and interpreted": _interpreted,
+def _compiled(fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    return jit(fn)(*args)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A way of running `fn(*args)`.
+
+    run     what does so
+    within  the largest relative difference from the eager way: 0 for the same bits, None for the
+            tolerance of the dtype
+    """
+
+    run: Callable[[Callable[..., Any], tuple[Any, ...]], Any]
+    within: float | None
+
+
+ENGINES: dict[str, Engine] = {
+    "traced and interpreted": Engine(_interpreted, 0.0),
+    "compiled": Engine(_compiled, None),  # sums in another order, functions of its own
 }
 
 
@@ -122,7 +140,7 @@ def agree(
     oracle: Callable[..., Any] | None = None,
     within: float | None = None,
 ) -> Any:
-    """Check that `fn(*args)` is the same eagerly, as a graph, and by `oracle`; give the result.
+    """Check that `fn(*args)` is the same by all `ENGINES` and by `oracle`; give the result.
 
     Args:    fn      from trees of tensors to a tree of tensors, without other effects.
              oracle  the same from NumPy arrays to NumPy arrays, by other means.
@@ -137,8 +155,8 @@ def agree(
     args = trees.map_tree(_tensor, args)
     name = getattr(fn, "__name__", "agree")
     result = fn(*args)
-    for engine, run in ENGINES.items():
-        compare(f"{name}, {engine}", run(fn, args), result, within=0.0)
+    for title, engine in ENGINES.items():
+        compare(f"{name}, {title}", engine.run(fn, args), result, engine.within)
     if oracle is not None:
         expected = oracle(*trees.map_tree(_array, args))
         compare(f"{name}, against the oracle", result, expected, within)

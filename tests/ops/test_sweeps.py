@@ -15,6 +15,7 @@ import pytest
 
 import pierian as pr
 from pierian.base import trees
+from pierian.compiler.jit import jit
 from pierian.core.primitive import REGISTRY, Primitive, Spec
 from pierian.core.tensor import Tensor
 from pierian.testing import agree, compare, gradcheck, tolerance
@@ -104,9 +105,51 @@ def test_result_matches_the_oracle(name: str) -> None:
     sweep(name, check, lambda row: True)
 
 
+TOGETHER = 40  # rows compiled as one program: fewer cost more starts, more cost LLVM's patience
+
+
 @every
-def test_trace_agrees_with_eager(name: str) -> None:
-    sweep(name, lambda row: agree(row.fn, *tensors(row)), lambda row: row.traced)
+def test_traced_and_compiled_agree_with_eager(name: str) -> None:
+    """Many rows are one program; where it fails, the row is looked for."""
+    chosen = [row for row in ROWS[name] if row.traced]
+    for start in range(0, len(chosen), TOGETHER):
+        rows = chosen[start : start + TOGETHER]
+
+        def together(inputs: list[list[Tensor]], rows: list[Case] = rows) -> list[Any]:
+            return [row.fn(*xs) for row, xs in zip(rows, inputs, strict=True)]
+
+        try:
+            agree(together, [tensors(row) for row in rows])
+        except Exception:
+            sweep(name, lambda row: agree(row.fn, *tensors(row)), lambda row: row.traced)
+            raise
+
+
+@every
+def test_compiled_gradients_agree_with_eager(name: str) -> None:
+    """Every fourth row: gradients are made of the primitives that all rows have been through."""
+    rows = [row for row in ROWS[name] if row.traced and row.smooth][::4]
+
+    def all_slopes(inputs: list[list[Tensor]]) -> list[list[Tensor]]:
+        return [slopes(row, xs) for row, xs in zip(rows, inputs, strict=True)]
+
+    inputs = [tensors(row) for row in rows]
+    pairs = zip(jit(all_slopes)(inputs), all_slopes(inputs), strict=True)
+    for row, (found, wanted) in zip(rows, pairs, strict=True):
+        within = max(tolerance(g.dtype).gradient for g in wanted)
+        compare(f"gradients of {row}", found, wanted, within)
+
+
+def slopes(row: Case, xs: list[Tensor]) -> list[Tensor]:
+    """The gradients of the weighted results in all floating inputs, as a function."""
+
+    def weighted(*xs: Tensor) -> Tensor:
+        results = trees.leaves(row.fn(*xs))
+        pairs = zip(results, weights(results), strict=True)
+        return sum([(y * w).sum().double() for y, w in pairs if w is not None], pr.tensor(0.0))
+
+    floating = tuple(i for i, x in enumerate(xs) if x.is_floating_point())
+    return list(pr.grad(weighted, floating)(*xs))
 
 
 @every

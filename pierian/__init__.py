@@ -1,5 +1,8 @@
 """Pierian: tensors, gradients, layers, training. `import pierian as pr`."""
 
+import importlib as _importlib
+from typing import Any as _Any
+
 from pierian import data, io, metrics, nn, optim, train
 from pierian.base.dtypes import (
     bool_,
@@ -208,6 +211,16 @@ cat, clamp, view = concat, clip, reshape
 
 _keep_freed_memory()
 
+
+def __getattr__(name: str) -> _Any:
+    """The compiler's names: it is imported when first asked for, since LLVM is large."""
+    if name not in ("get_num_threads", "jit", "set_num_threads"):
+        raise AttributeError(f"module 'pierian' has no attribute {name!r}")
+    if name == "jit":
+        return _importlib.import_module("pierian.compiler.jit").jit
+    return getattr(_importlib.import_module("pierian.compiler.runtime"), name)
+
+
 __all__ = [
     "Buffer",
     "CheckpointError",
@@ -296,6 +309,7 @@ __all__ = [
     "gather",
     "ge",
     "gelu",
+    "get_num_threads",
     "grad",
     "gt",
     "half",
@@ -311,6 +325,7 @@ __all__ = [
     "isinf",
     "isnan",
     "jacobian",
+    "jit",
     "jvp",
     "le",
     "leaky_relu",
@@ -381,6 +396,7 @@ __all__ = [
     "save_weights",
     "scatter_add",
     "set_grad_enabled",
+    "set_num_threads",
     "short",
     "sigmoid",
     "sign",

@@ -11,7 +11,7 @@ import itertools
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -32,6 +32,7 @@ class Mode(threading.local):
     grad: bool = True
     tracer: Any = None
     watch: Any = None
+    version: int = 0  # of the class, for all threads: when modules were last changed
 
 
 mode = Mode()
@@ -172,6 +173,8 @@ class Tensor:
     @property
     def grad(self) -> Tensor | None:
         """The gradient that `backward` has summed up here, or None."""
+        if mode.tracer is not None:
+            mode.tracer.note_grad(self)
         return self._grad
 
     @grad.setter
@@ -596,11 +599,25 @@ def check_reaches(target: Tensor, new: Tensor, where: str) -> None:
 
 def stamp(array: np.ndarray) -> None:
     """Note that the memory of `array` has changed now."""
-    root = memory(array)
+    stamper([array])()
+
+
+def stamper(arrays: Iterable[np.ndarray]) -> Callable[[], None]:
+    """What notes that the memory of `arrays`, which must stay alive, has changed now."""
+    known = [(id(root), _reference(root)) for root in map(memory, arrays)]
+
+    def note() -> None:
+        time = next(clock)
+        for key, reference in known:
+            _writes[key] = (reference, time)
+
+    return note
+
+
+def _reference(root: np.ndarray) -> Any:
     key = id(root)
     known = _writes.get(key)
-    reference = known[0] if known else weakref.ref(root, lambda _: _writes.pop(key, None))
-    _writes[key] = (reference, next(clock))
+    return known[0] if known else weakref.ref(root, lambda _: _writes.pop(key, None))
 
 
 def memory(array: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ a whole training step, `backward()` and optimizer included, traces to one graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,30 @@ import numpy as np
 
 from pierian.base import trees
 from pierian.base.errors import TraceError, message
-from pierian.core.autodiff import no_grad
+from pierian.core.autodiff import CustomNode, no_grad, reachable
 from pierian.core.graph import Graph, Symbol, interpret
 from pierian.core.primitive import REGISTRY
-from pierian.core.tensor import Tensor, assign, leaked, make, memory, mode, user_line
+from pierian.core.tensor import (
+    Leaf,
+    Mode,
+    Node,
+    Tensor,
+    assign,
+    clock,
+    leaked,
+    make,
+    memory,
+    mode,
+    user_line,
+)
+
+Owner = Tensor | int
+Attribute = tuple[dict[str, Any], str, Any]  # the `__dict__` it is in, its name, its value
+
+
+def changed() -> None:
+    """Note that Python state that a trace may have read has changed, in whatever thread."""
+    Mode.version = next(clock)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,20 +47,27 @@ class Traced:
 
     graph.inputs   the leaves of the arguments, then `captured`.
     graph.outputs  the leaves of the result, then `updated`, then the gradients of `grads`.
+
+    An owner of a gradient is a tensor from outside, or the number of a leaf of the arguments.
     """
 
     graph: Graph
     captured: list[Tensor]
     updated: list[Tensor]
-    grads: list[tuple[Tensor, bool]]  # (leaf, whether it has a gradient after the call)
+    grads: list[tuple[Owner, bool]]  # (owner, whether it has a gradient after the call)
     structure: trees.Structure  # of the result
+    open: list[bool]  # of each leaf of the result, whether gradients can be asked for
+    before: list[tuple[Owner, Tensor | None]]  # the gradients there were, as far as looked at
+    reads: list[Attribute]  # what was read of Python state that may change
+    changes: list[Attribute]  # and what was changed
 
     def __call__(self, *args: Any) -> Any:
         """Run by the reference interpreter: the same effects as the function itself."""
-        inputs = [leaf.value for leaf in trees.leaves(args) if isinstance(leaf, Tensor)]
-        return self.finish(interpret(self.graph, inputs + [t.value for t in self.captured]))
+        leaves = [leaf for leaf in trees.leaves(args) if isinstance(leaf, Tensor)]
+        inputs = [t.value for t in (*leaves, *self.captured)]
+        return self._finish(leaves, interpret(self.graph, inputs))
 
-    def finish(self, arrays: list[np.ndarray]) -> Any:
+    def _finish(self, leaves: list[Tensor], arrays: list[np.ndarray]) -> Any:
         """Write updates and gradients back; give the result tree."""
         values = iter([make(array) for array in arrays])
         results = [next(values) for _ in range(len(arrays) - len(self.updated) - self._new_grads)]
@@ -52,9 +79,18 @@ class Traced:
                     new.value = new.value.copy()
             for tensor, new in zip(self.updated, updates, strict=True):
                 assign(tensor, new)
-        for tensor, present in self.grads:
-            tensor.grad = next(values) if present else None
+        self.leave(leaves, list(values))
         return trees.unflatten(self.structure, results)
+
+    def leave(self, leaves: list[Tensor], grads: list[Tensor]) -> None:
+        """Put the new gradients on their owners, and change the Python state that was changed."""
+        values = iter(grads)
+        for owner, present in self.grads:
+            tensor = leaves[owner] if isinstance(owner, int) else owner
+            tensor.grad = next(values) if present else None
+        for state, name, value in self.changes:
+            state[name] = value
+            changed()
 
     @property
     def _new_grads(self) -> int:
@@ -83,6 +119,8 @@ class Tracer:
         self.stale: set[Symbol] = set()  # values whose memory has been written to since
         self.written: list[np.ndarray] = []  # memory from outside that has been
         self.halfway: dict[Symbol, Symbol] = {}  # between the two halves of x[i] += 1
+        self.reads: dict[tuple[int, str], Attribute] = {}  # attributes as they were found
+        self.changes: dict[tuple[int, str], Attribute] = {}  # and what was there before a change
 
     def add(self, primitive: str, inputs: list[Symbol], params: dict[str, Any]) -> Symbol:
         output = self.graph.add(primitive, inputs, params)
@@ -162,6 +200,25 @@ class Tracer:
         """Remember the gradient that `tensor` had before the trace."""
         self.grads.setdefault(id(tensor), (tensor, tensor._grad))
 
+    def note(self, state: dict[str, Any], names: Iterable[str]) -> None:
+        """Remember attributes that the trace depends on from now on."""
+        for name in names:
+            key = id(state), name
+            if key not in self.changes:
+                self.reads.setdefault(key, (state, name, state.get(name)))
+
+    def note_change(self, state: dict[str, Any], name: str) -> None:
+        """Remember an attribute that is about to change, to be put back after the trace."""
+        self.changes.setdefault((id(state), name), (state, name, state.get(name)))
+
+    def owner(self, tensor: Tensor) -> Owner | None:
+        """Whose gradient `tensor.grad` is; None for a tensor of the trace itself."""
+        for number, argument in enumerate(self.arguments):
+            if argument is tensor:
+                return number
+        known = id(tensor) in self.captured or type(tensor.value) is not Symbol
+        return tensor if known else None
+
 
 def trace(fn: Callable[..., Any], *args: Any) -> Traced:
     """The graph of `fn(*args)`, without any effect on tensors outside.
@@ -183,8 +240,8 @@ def trace(fn: Callable[..., Any], *args: Any) -> Traced:
     """
     tracer = Tracer()
     leaves, structure = trees.flatten(args)
-    before = mode.tracer
-    mode.tracer = tracer
+    before, watch = mode.tracer, mode.watch
+    mode.tracer, mode.watch = tracer, None
     try:
         symbols = [_argument(tracer, leaf) for leaf in leaves]
         result = fn(*trees.unflatten(structure, symbols))
@@ -201,22 +258,50 @@ def trace(fn: Callable[..., Any], *args: Any) -> Traced:
             for entry in tracer.captured.values()
             if type(entry.tensor.value) is Symbol and entry.tensor.value is not entry.symbol
         ]
-        grads = [
-            t
-            for t, old in tracer.grads.values()
-            if t._grad is not old and not (type(t.value) is Symbol and id(t) not in tracer.captured)
+        for tensor in [entry.tensor for entry in tracer.captured.values()]:
+            if id(tensor._grad) in tracer.captured:  # `backward` has added to it
+                tracer.note_grad(tensor)
+        noted = [(tracer.owner(t), t, old) for t, old in tracer.grads.values()]
+        looked_at = [(owner, old) for owner, _, old in noted if owner is not None]
+        left = [(owner, t._grad) for owner, t, old in noted
+                if owner is not None and t._grad is not old]  # fmt: skip
+        new_grads = [tracer.lift(g) for _, g in left if g is not None]
+        effects = [(owner, g is not None) for owner, g in left]
+        open_ = [_open(leaf) for leaf in outputs]
+        reads = [
+            (state, name, value)
+            for (state, name, value) in tracer.reads.values()
+            if state.get(name) is value or (id(state), name) in tracer.changes
         ]
-        new_grads = [tracer.lift(t._grad) for t in grads if t._grad is not None]
-        effects = [(t, t._grad is not None) for t in grads]
+        changes = [
+            (state, name, state[name])
+            for state, name, old in tracer.changes.values()
+            if state[name] is not old
+        ]
     finally:
-        mode.tracer = before
+        mode.tracer, mode.watch = before, watch
         for tensor, old in tracer.grads.values():
             tensor._grad = old
         for entry in tracer.captured.values():
             entry.tensor.value, entry.tensor.node = entry.value, entry.node
+        for state, name, old in tracer.changes.values():
+            state[name] = old
     tracer.graph.outputs = [*results, *(symbol for _, symbol in updated), *new_grads]
     captured = [entry.tensor for entry in tracer.captured.values()]
-    return Traced(tracer.graph, captured, [t for t, _ in updated], effects, shape)
+    new = [tensor for tensor, _ in updated]
+    graph = tracer.graph
+    return Traced(graph, captured, new, effects, shape, open_, looked_at, reads, changes)
+
+
+def _open(result: Tensor) -> bool:
+    """Whether gradients of `result` can be asked for: it has a tape not yet walked back."""
+    nodes = reachable([] if result.node is None else [result.node])
+    return bool(nodes) and not any(
+        node.backward is None
+        if isinstance(node, CustomNode)
+        else type(node) is Node and node.saved is None
+        for node in nodes
+    )
 
 
 def _argument(tracer: Tracer, leaf: Any) -> Any:
@@ -224,4 +309,12 @@ def _argument(tracer: Tracer, leaf: Any) -> Any:
         return leaf
     tensor = make(tracer.graph.add_input(leaf.shape, leaf.dtype))
     tracer.arguments.append(tensor)
-    return tensor.requires_grad_() if leaf.requires_grad else tensor
+    if wants_grad(leaf):
+        tensor.requires_grad_()._grad = leaf._grad
+    return tensor
+
+
+def wants_grad(tensor: Tensor) -> bool:
+    """Whether the user has asked for gradients of `tensor`, not only a tape."""
+    node = tensor.node
+    return node is not None and not (type(node) is Leaf and node.automatic)

@@ -18,7 +18,8 @@ from pierian.base.dtypes import as_dtype, is_floating
 from pierian.base.errors import CheckpointError, ShapeError, lookup, message
 from pierian.core.autodiff import no_grad
 from pierian.core.primitive import Spec
-from pierian.core.tensor import Tensor, as_tensor, assign
+from pierian.core.tensor import Tensor, as_tensor, assign, mode
+from pierian.core.trace import Tracer, changed
 from pierian.nn.parameter import Buffer, Parameter
 from pierian.nn.registry import bind_arguments, construct, decode, encode
 from pierian.nn.summary import Summary, run_once, summarize
@@ -43,6 +44,22 @@ class Handle:
     remove: Callable[[], None]
 
 
+class Training:
+    """The attribute `training` of modules; what is traced depends on it where it is read."""
+
+    def __get__(self, module: Module | None, owner: type) -> Any:
+        state = {} if module is None else module.__dict__
+        if type(mode.tracer) is Tracer:
+            mode.tracer.note(state, ["training"])
+        return state.get("training", True)
+
+    def __set__(self, module: Module, value: bool) -> None:
+        if type(mode.tracer) is Tracer:
+            mode.tracer.note_change(module.__dict__, "training")
+        module.__dict__["training"] = value
+        changed()
+
+
 class Module:
     """The base class of all layers and models. Subclasses write `forward`.
 
@@ -63,7 +80,7 @@ class Module:
     'Linear("head")'
     """
 
-    training: bool = True
+    training: Any = Training()
     input_shape: Any = None  # of one example, where the layer was told
     _built: bool = True  # False in a layer that waits for its first input to know its sizes
     _arguments: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
@@ -75,7 +92,7 @@ class Module:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         module = super().__new__(cls)
-        module.__dict__["_arguments"] = (args, kwargs)
+        module.__dict__.update(_arguments=(args, kwargs), training=True, _hooks=(), _pre_hooks=())
         return module
 
     def __init__(self) -> None: ...
@@ -90,6 +107,8 @@ class Module:
         )  # fmt: skip
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if type(mode.tracer) is Tracer:
+            mode.tracer.note(self.__dict__, self.__dict__)
         args = tuple([self._tensor(a) if isinstance(a, np.ndarray) else a for a in args])
         for hook in self._pre_hooks:
             changed = hook(self, args)
@@ -136,10 +155,13 @@ class Module:
         return self._add_hook("_hooks", hook)
 
     def _add_hook(self, kind: str, hook: Callable[..., Any]) -> Handle:
-        self.__dict__[kind] = (*getattr(self, kind), hook)
+        object.__setattr__(self, kind, (*getattr(self, kind), hook))
+        changed()
 
         def remove() -> None:
-            self.__dict__[kind] = tuple(h for h in getattr(self, kind) if h is not hook)
+            kept = tuple(h for h in getattr(self, kind) if h is not hook)
+            object.__setattr__(self, kind, kept)
+            changed()
 
         return Handle(remove)
 
@@ -163,6 +185,11 @@ class Module:
         elif isinstance(value, list | tuple | dict):
             self._refuse_orphans(name, value)
         object.__setattr__(self, name, value)
+        changed()
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        changed()
 
     def _write(self, name: str, buffer: Buffer, value: Tensor) -> None:
         if value.shape != buffer.shape:

@@ -633,8 +633,9 @@ def test_arguments_that_require_gradients() -> None:
 
     x = pr.tensor([1.0, 2.0], requires_grad=True)
     traced = trace(fn, x)
-    assert traced(x).tolist() == [2, 4]
     assert x.grad is None
+    assert traced(x).tolist() == [2, 4]
+    assert x.grad.tolist() == [2, 4]
 
 
 def test_other_leaves_of_arguments_pass_through() -> None:

@@ -27,15 +27,20 @@ from pierian.compiler.llvm import Target, ir
 # What the CPUs of the last ten years have in common. Only `plan` uses these, to compare plans.
 FMAS = 2  # multiply-adds a cycle
 LOADS = 2  # loads a cycle
+BESIDE = 1 / 8  # cycles that a load takes even so
 LATENCY = 4  # cycles until a multiply-add can be used
 LINE = 64  # bytes
 CACHES = (24 << 10, 512 << 10, 8 << 20)  # bytes of an operand that stay in each one beside others
 WAYS = 8  # lines that a cache keeps of those whose addresses differ by multiples of a way
-WAY = (4 << 10, 64 << 10)  # bytes of a way of the first and the second
+WAY = (4 << 10, 64 << 10, 1 << 20)  # bytes of a way of each one
 FETCH = (0.0, 0.25, 1.0, 2.0)  # cycles per line, beside other work, by the cache it comes from
-TOUCH = (0, 1, 8, 40)  # cycles to begin with another row, as nothing fetches it ahead
-ONE_SET = 2.5  # the same, in a column of A all of whose lines compete for one place
-TILE_COST = 16  # cycles to begin and end a tile
+TOUCH = (0, 1, 2, 40)  # cycles to begin with another row, as nothing fetches it ahead
+LOST = (0, 5, 14, 34)  # cycles a step that the lines of a column of A take at least, if they
+# compete for so few places that each tile has to fetch them from that cache again
+TILE_COST = 3, 16  # cycles to begin and end a tile, without and with a loop
+STORED = 3  # cycles to store a register of a tile and to load it in the epilogue's loop
+SINGLE = 2  # cycles to copy one element
+ADDING = 1.5  # cycles to add up the lanes of a register
 STREAMS = 10  # places to read in turns, beyond which a CPU loses track
 
 STEPS = 256, 800  # of k with one copy of B: fewest and most that are worth it
@@ -238,23 +243,23 @@ def _across(c: Contraction, rows: int, columns: int, lanes: int) -> Iterator[Pla
     elif tall == 1:
         sources["single"] = lanes
     for source, loads in sources.items():
-        step = max(rows * vectors / FMAS, (vectors * loads + rows) / LOADS, LATENCY / chains)
-        step += _fetch_a(c, rows, wide)
         block, row = c.k, c.b_row * size
         before = TOUCH[_level(c.k * c.n * size)] if c.b_col == 1 else 0.0
         if source == "packed":
-            copy = 1 if c.b_col == 1 else lanes * size / PIECE if c.b_row == 1 else lanes
-            before += vectors * copy + 1
+            before += vectors * _copy(c, lanes) + 1
             row = vectors * lanes * size
             if chains == 1 and c.k:
                 most = min(max(_kept(c.a_col * size, WAY[1]), STEPS[0]), STEPS[1])
                 block = -(-c.k // -(-c.k // most))
+        step = _step(rows * vectors, vectors * loads + rows, chains)
+        step = max(step, _again(c, rows, block)) + _fetch_a(c, rows, wide)
         if tall > 1:
             step += vectors * FETCH[_level(block * vectors * lanes * size, row, block)]
         for staged in _staged(c, rows, columns, rows * vectors):
             if block < c.k and not staged:
                 continue
-            after = -(-c.k // max(block, 1)) * (TILE_COST + rows * vectors * staged)
+            straight = c.k * rows * vectors <= STRAIGHT
+            after = -(-c.k // max(block, 1)) * _finish(rows * vectors, straight, staged)
             cost = wide * (c.k * before + tall * (c.k * step + after))
             yield Plan(rows, columns, lanes, False, source, staged, block, chains, cost)
 
@@ -264,17 +269,36 @@ def _along(c: Contraction, rows: int, columns: int, lanes: int) -> Iterator[Plan
     tall, wide = -(-c.m // rows), -(-c.n // columns)
     steps, size = -(-c.k // lanes), c.dtype.itemsize
     chains = _chains(steps, rows * columns)
-    # whole registers from both sides: half of the loads' time comes on top
-    step = max(rows * columns / FMAS, LATENCY / chains) + (rows + columns) / LOADS / 2
-    step += max(columns - STREAMS, 0)
+    step = _step(rows * columns, rows + columns, chains)
+    step += max(rows + columns - STREAMS, 0)
     if tall > 1:
         step += columns * FETCH[_level(columns * c.k * size)]
     if wide > 1:
         step += rows * FETCH[_level(c.m * c.k * size)]
-    adding = rows * (_power(columns) * 2 + 2 * LATENCY)
+    straight = steps * rows * columns <= STRAIGHT
+    adding = rows * (_power(columns) * ADDING + 2 * LATENCY * (not straight))
     for staged in _staged(c, rows, columns, rows):
-        cost = tall * wide * (steps * step + adding + rows * staged + TILE_COST)
+        cost = tall * wide * (steps * step + adding + _finish(rows, straight, staged))
         yield Plan(rows, columns, lanes, True, "direct", staged, c.k, chains, cost)
+
+
+def _step(sums: int, loads: int, chains: int) -> float:
+    """Cycles a step of k with everything in the first cache."""
+    return max(sums / FMAS, loads / LOADS, LATENCY / chains) + loads * BESIDE
+
+
+def _finish(registers: int, straight: bool, staged: bool) -> float:
+    """Cycles for a tile beside its sums and the epilogue."""
+    return TILE_COST[not straight or staged] + registers * STORED * staged
+
+
+def _copy(c: Contraction, lanes: int) -> float:
+    """Cycles to copy a register of B, on average over the steps of k."""
+    if c.b_col == 1:
+        return 1.0
+    square = PIECE // c.dtype.itemsize
+    whole = c.k // square * square / max(c.k, 1) if c.b_row == 1 else 0.0
+    return lanes * (whole / square + (1 - whole) * SINGLE)
 
 
 def _chains(steps: int, sums: int) -> int:
@@ -290,9 +314,15 @@ def _fetch_a(c: Contraction, rows: int, wide: int) -> float:
     if rows > _kept(down, WAY[0]):
         return rows * FETCH[1]  # the lines are gone before the next step
     lines = rows * min(along, down, LINE) / LINE
-    if down < LINE and along % WAY[0] == 0 and c.k > WAYS:
-        return max(lines, 1) * ONE_SET
     return lines * FETCH[_level(c.m * c.k * size, along, c.k)] if wide > 1 else 0.0
+
+
+def _again(c: Contraction, rows: int, block: int) -> float:
+    """Cycles a step for a column of A whose lines the tile before it has used, and lost."""
+    size = c.dtype.itemsize
+    along, down = abs(c.a_col) * size, abs(c.a_row) * size
+    level = sum(block > _kept(along, way) for way in WAY)
+    return LOST[level] * max(rows * down / LINE, 1) if down < LINE <= along else 0.0
 
 
 def _level(bytes_: int, stride: int = 0, places: int = 0) -> int:

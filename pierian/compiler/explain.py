@@ -23,7 +23,7 @@ from pierian.compiler.measure import Peak, Timed, peak, shortest
 from pierian.compiler.memory import Life, nbytes
 from pierian.compiler.program import Call, Program, Segment
 from pierian.compiler.runtime import get_num_threads
-from pierian.core.graph import Equation, Graph, Symbol
+from pierian.core.graph import Equation, Symbol
 
 # Primitives that compute nothing: they move, choose, convert or count
 FREE = {*MOVEMENTS, "where", "cast", "copy", "index", "arange", "full", "concat", "scatter"}
@@ -306,49 +306,53 @@ def _memory(program: Program) -> Memory:
 # From a compiled function
 
 
-def entry_of(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
-    """What a `Jit` has compiled, or now compiles, for these arguments; and their tensors.
+def entry_of(
+    function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, list[np.ndarray]]:
+    """What a `Jit` has compiled, or now compiles, for these arguments; and arrays to run it on.
 
-    Without arguments: what it compiled last, and None.
-    Raises:  CompileError when there is neither.
+    Without arguments: what it compiled last, with its captured tensors and made-up arguments.
+    Raises:  CompileError when there is neither, or when the function cannot be compiled.
     """
-    if function.entries and not args and not kwargs:
-        return list(function.entries.values())[-1], None
+    entries = [entry for found in function.entries.values() for entry in reversed(found)]
+    if entries and not args and not kwargs:
+        return entries[-1], _stand_ins(entries[-1])
+    where = f"jit({function.name})"
     try:
         inspect.signature(function.fn).bind(*args, **kwargs)
     except TypeError as error:
-        where, must = f"jit({function.name})", "what to look at must be known"
-        fix = "Pass the arguments of a call, or call it first"
+        must, fix = (
+            "what to look at must be known",
+            "Pass the arguments of a call, or call it first",
+        )
         expected = "arguments that the function takes, or a call before"
         raise CompileError(message(where, must, expected, error, fix)) from None
-    return function.entry(args, kwargs)
+    leaves: list[Any] = []
+    entry, arrays = function._find(function._key(args, kwargs, leaves), leaves, args, kwargs)
+    if entry is None:
+        must, got = "there must be code to look at", "one that runs eagerly"
+        fix = "The first call has said on stderr why it does"
+        raise CompileError(message(where, must, "a function that compiles", got, fix))
+    return entry, arrays
+
+
+def _stand_ins(entry: Any) -> list[np.ndarray]:
+    """The captured tensors as they are now, after made-up arguments."""
+    inputs, captured = entry.program.graph.inputs, entry.traced.captured
+    arrays = [made_up(symbol) for symbol in inputs]
+    for i, tensor in enumerate(captured, len(inputs) - len(captured)):
+        if (tensor.shape, tensor.dtype) == (arrays[i].shape, arrays[i].dtype):
+            arrays[i] = tensor.value
+    return arrays
 
 
 def explain_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Explanation:
     """`explain` of a `Jit`, measured with these arguments and with what it captured."""
-    entry, leaves = entry_of(function, args, kwargs)
-    arrays = None
-    captured = [tensor.value for tensor in entry.traced.captured]
-    if leaves is not None:
-        arrays = [leaf.value for leaf in leaves] + captured
-    else:
-        inputs = entry.program.graph.inputs
-        arrays = [made_up(s) for s in inputs[: len(inputs) - len(captured)]] + captured
-    found = explain(entry.program, arrays, function.name)
-    return replace(found, others=len(function.entries) - 1)
+    entry, arrays = entry_of(function, args, kwargs)
+    others = sum(map(len, function.entries.values())) - 1
+    return replace(explain(entry.program, arrays, function.name), others=others)
 
 
-def graph_of(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Graph:
-    """The optimized graph."""
-    return entry_of(function, args, kwargs)[0].program.graph
-
-
-def ir_of(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """LLVM IR as we generate it, before LLVM's own passes."""
-    return str(entry_of(function, args, kwargs)[0].program.module)
-
-
-def assembly_of(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-    """What LLVM makes of it for the chosen CPU."""
-    program = entry_of(function, args, kwargs)[0].program
+def assembly(program: Program) -> str:
+    """What LLVM makes of `program` for its CPU."""
     return llvm.assembly(program.module, program.target)

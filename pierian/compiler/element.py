@@ -251,6 +251,20 @@ def _sign(b: ir.IRBuilder, dtype: np.dtype, x: Any) -> Any:
     return b.select(b.icmp_signed("<", x, zero), like(x, -1), positive)
 
 
+def _divided(b: ir.IRBuilder, dtype: np.dtype, x: Any, y: Any) -> tuple[Any, Any]:
+    """Quotient, rounded down, and remainder of whole numbers, for y that is not 0."""
+    if dtype.kind == "u":
+        return b.udiv(x, y), b.urem(x, y)
+    zero, one = like(x, 0), like(x, 1)
+    minus = b.icmp_signed("==", y, like(x, -1))  # the least number / -1 wraps around to itself
+    by = b.select(minus, one, y)
+    quotient = b.sdiv(x, by)
+    rest = b.sub(x, b.mul(quotient, by))
+    other = b.and_(b.icmp_signed("<", b.xor(rest, by), zero), b.icmp_signed("!=", rest, zero))
+    quotient = b.select(other, b.sub(quotient, one), quotient)
+    return b.select(minus, b.sub(zero, x), quotient), b.select(other, b.add(rest, by), rest)
+
+
 def _shift(left: bool) -> Emitter:
     """NumPy's shifts: by the width or more, all bits are gone."""
 
@@ -291,6 +305,7 @@ def convert(b: ir.IRBuilder, source: np.dtype, target: np.dtype, x: Any) -> Any:
 
 
 ROUNDING = ("floor", "ceil", "trunc", "round")
+DIVISION = ("floor_divide", "remainder")
 FLOAT_ONLY = (
     "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "sin", "cos", "tan", "asin",
     "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "sigmoid", "softplus",
@@ -327,6 +342,8 @@ def pointwise(name: str, dtypes: Sequence[np.dtype]) -> Emitter | None:
     kind = dtypes[0].kind if dtypes else ""
     if name in ROUNDING and kind in "iub":
         return POINTWISE["copy"]
-    if kind == "f" and name in (*ROUNDING, "pow", "remainder", "floor_divide"):
+    if kind == "f" and name in (*ROUNDING, "pow", *DIVISION):
         return _math(name)
+    if kind in "iu" and name in DIVISION:
+        return lambda *arguments: _divided(*arguments)[DIVISION.index(name)]
     return POINTWISE.get(name)

@@ -9,12 +9,14 @@ optimizer's update moves into the loop, or the matrix product, that computes the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from pierian.compiler.affine import Affine, divide, linear, row_major
 from pierian.compiler.affine import reshape as reshape_indices
-from pierian.compiler.element import pointwise, supported
+from pierian.compiler.element import DIVISION, pointwise, supported
 from pierian.core.graph import Equation, Graph, Symbol
 
 Indices = tuple[Affine, ...]
@@ -111,9 +113,13 @@ def broadcast_indices(shape: tuple[int, ...], at: Indices) -> Indices:
     return tuple(i if n != 1 else Affine() for i, n in zip(own, shape, strict=True))
 
 
-def inlined(equation: Equation) -> bool:
+def inlined(equation: Equation, constants: Mapping[Symbol, np.ndarray]) -> bool:
     """Whether one element of the output is computed from elements of the inputs."""
     name = equation.primitive
+    if name in DIVISION and equation.output.dtype.kind in "iu":
+        divisor = constants.get(equation.inputs[1])
+        if divisor is None or not divisor.all():
+            return False  # it may be 0: NumPy's executor says so
     kinds = [s.dtype for s in equation.inputs] + [equation.output.dtype]
     if not all(supported(dtype) for dtype in kinds):
         return False
@@ -122,10 +128,10 @@ def inlined(equation: Equation) -> bool:
     return pointwise(name, [s.dtype for s in equation.inputs]) is not None
 
 
-def kind_of(equation: Equation) -> str:
+def kind_of(equation: Equation, constants: Mapping[Symbol, np.ndarray]) -> str:
     """Which kind of kernel computes `equation`."""
     name = equation.primitive
-    if inlined(equation):
+    if inlined(equation, constants):
         return "nest"
     if not all(supported(s.dtype) for s in (*equation.inputs, equation.output)):
         return "host"
@@ -146,14 +152,25 @@ class Fusion:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.made = {equation.output: equation for equation in graph.equations}
-        self.kinds = {e.output: kind_of(e) for e in graph.equations}
+        self.kinds = {e.output: kind_of(e, graph.constants) for e in graph.equations}
         self.stored = set(graph.inputs) | {s for s, v in graph.constants.items() if v.size != 1}
         self.stored |= self._materialized()
         self.kernels: list[Kernel] = []
         self.home: dict[Symbol, int] = {}  # stored symbol -> number of the kernel that writes it
-        for equation in graph.equations:
+        for equation in self._soonest():
             if equation.output in self.stored:
                 self._place(equation)
+
+    def _soonest(self) -> list[Equation]:
+        """The equations by how many loops must come before, so that few wait for one needlessly.
+
+        What a step count or a learning rate amounts to is ready before the gradients are.
+        """
+        rank: dict[Symbol, int] = {}
+        for equation in self.graph.equations:
+            before = max((rank.get(s, 0) for s in equation.inputs), default=0)
+            rank[equation.output] = before + (self.kinds[equation.output] != "nest")
+        return sorted(self.graph.equations, key=lambda equation: rank[equation.output])
 
     def _materialized(self) -> set[Symbol]:
         """Values that must have memory."""

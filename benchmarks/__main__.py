@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,14 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = list(GROUPS) if options.groups == ["all"] else options.groups or ["train"]
     if unknown := set(names) - set(GROUPS):
         parser.error(f"unknown group {', '.join(unknown)}; choose from {' '.join(GROUPS)}, all")
-    bench = Bench(
-        rounds=options.rounds, threads=options.threads, seconds=options.seconds,
-        workloads=[text for text in options.only.split(",") if text],
-        peers=[text for text in options.peers.split(",") if text],
-        interpreters=dict(text.split("=", 1) for text in options.python), plot=options.plot,
-    )  # fmt: skip
-    about = machine(bench)
-    answers = {name: GROUPS[name].measure(bench) for name in names}
+    with tempfile.TemporaryDirectory() as caches:
+        bench = Bench(
+            caches, rounds=options.rounds, threads=options.threads, seconds=options.seconds,
+            workloads=[text for text in options.only.split(",") if text],
+            peers=[text for text in options.peers.split(",") if text],
+            interpreters=dict(text.split("=", 1) for text in options.python), plot=options.plot,
+        )  # fmt: skip
+        about = machine(bench)
+        answers = {name: GROUPS[name].measure(bench) for name in names}
     about |= {"versions": bench.versions, "skipped": bench.skipped}
     text = report(about, answers)
     if options.markdown:

@@ -6,20 +6,22 @@ and number of threads for all, no peer in another's way.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 THREADS = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")
+EXCEPTION = re.compile(r"[\w.]+(Error|Exception): ")  # how the line with the reason begins
 CACHES = ("PIERIAN_CACHE", "TORCHINDUCTOR_CACHE_DIR", "KERAS_HOME")
 
 
@@ -30,24 +32,35 @@ def cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def pin(chosen: Iterable[int]) -> None:
-    """Keep this process on some cores, where the system can."""
-    if sys.platform == "linux":
-        os.sched_setaffinity(0, chosen)
+@contextlib.contextmanager
+def pinned(chosen: Iterable[int]) -> Iterator[None]:
+    """Children started in here keep to these cores, where the system can do that."""
+    if sys.platform != "linux":
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, chosen)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 @dataclass
 class Bench:
     """What the command line asked for, and how to run a child accordingly.
 
-    Args:  rounds        processes per peer and workload.
+    Args:  caches        an empty folder for what the peers keep on disk.
+           rounds        processes per peer and workload.
            threads       threads, and cores, of every child.
            seconds       that a peer trains for in each process.
-           only          names of workloads and peers must contain one of these, if any are given.
+           workloads     parts of the names of those wanted; none: all.
+           peers         likewise.
            interpreters  peer -> the Python that has it, if it is another.
            plot          file for the plot of `scaling`; empty: none.
     """
 
+    caches: str
     rounds: int = 5
     threads: int = 1
     seconds: float = 1.0
@@ -60,7 +73,6 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.cores = cores()[: self.threads]
-        self.caches = tempfile.TemporaryDirectory(prefix="benchmarks-")
 
     def wants(self, peer: str) -> bool:
         """Whether the command line asks for a peer."""
@@ -70,29 +82,30 @@ class Bench:
         """Whether the command line asks for a workload."""
         return not self.workloads or any(text in name for text in self.workloads)
 
-    def child(self, peer: str, module: str, *arguments: str) -> Any:
+    def child(self, peer: str, module: str, *arguments: str, what: str = "") -> Any:
         """The JSON that a module prints when run for a peer, with "wall" seconds from start to end.
 
-        None when it failed; the last line of its errors is kept in `skipped`. All children of a
-        `Bench` share the peers' caches on disk, which are empty at first.
+        None when it failed; its error is kept in `skipped`, with `what` could not be done.
         """
         environment = os.environ | {f"{name}_NUM_THREADS": str(self.threads) for name in THREADS}
-        environment |= {name: str(Path(self.caches.name, name)) for name in CACHES}
+        environment |= {name: str(Path(self.caches, name)) for name in CACHES}
         environment |= {"PYTHONPATH": str(ROOT), "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
         if self.threads == 1:
             environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
         python = self.interpreters.get(peer.split()[0], sys.executable)
         start = time.perf_counter()
-        done = subprocess.run(
-            [python, "-m", module, *arguments], cwd=ROOT, env=environment, text=True,
-            capture_output=True, check=False, preexec_fn=lambda: pin(self.cores),
-        )  # fmt: skip
+        with pinned(self.cores):
+            done = subprocess.run(
+                [python, "-m", module, *arguments], cwd=ROOT, env=environment, text=True,
+                capture_output=True, check=False,
+            )  # fmt: skip
         wall = time.perf_counter() - start
         if done.returncode:
-            reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-            of = self.skipped.setdefault(reason, [])
-            if peer not in of:
-                of.append(peer)
+            lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            reason = next(filter(EXCEPTION.match, reversed(lines)), lines[-1])
+            who = f"{peer} ({what or module})"
+            whose = self.skipped.setdefault(reason, [])
+            whose += [who] if who not in whose else []
             return None
         answer = json.loads(done.stdout.splitlines()[-1])
         if "version" in answer:

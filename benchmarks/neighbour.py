@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.harness import Bench, markdown, micro, pin
+from benchmarks.harness import Bench, markdown, micro, pinned
 from benchmarks.peers import NAMES, OURS
 from benchmarks.train import run, summary
 from benchmarks.workloads import WORKLOADS
@@ -37,8 +37,8 @@ def measure(bench: Bench) -> dict[str, Any]:
 @contextlib.contextmanager
 def busy(core: int) -> Iterator[None]:
     """Another process that never rests, on this core."""
-    command = [sys.executable, "-c", "while True: pass"]
-    other = subprocess.Popen(command, preexec_fn=lambda: pin([core]))
+    with pinned([core]):
+        other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         yield
     finally:

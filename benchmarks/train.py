@@ -35,7 +35,8 @@ def measure(bench: Bench) -> dict[str, Any]:
 def run(bench: Bench, peer: str, workload: Workload) -> Any:
     """One process: the worker's answer, None when the peer cannot."""
     text = json.dumps(asdict(workload))
-    return bench.child(peer, "benchmarks.worker", peer, text, str(bench.seconds))
+    what = workload.name.split()[0]
+    return bench.child(peer, "benchmarks.worker", peer, text, str(bench.seconds), what=what)
 
 
 def summary(workload: Workload, peer: str, answers: list[Any]) -> dict[str, Any]:
@@ -87,13 +88,17 @@ def table(answer: dict[str, Any]) -> str:
     if limits:
         peak = (f"In this run {limits['by']} reached {limits['gflops']:.0f} GFLOP/s and a copy "
                 f"{limits['gbytes']:.0f} GB/s.")  # fmt: skip
+    parts = [f"Microseconds per step, the shortest of all rounds. {peak}"]
+    if goals:
+        head = "workload|best peer|ours|ratio|goal|of FMA peak|goal on one thread"
+        parts += [markdown(head, goals, 3)]
+    head = ("workload|peer|min µs|median µs|ratio to best peer|first call s|with caches s|peak MB|"
+            "of FMA peak")  # fmt: skip
     return "\n\n".join([
-        f"Microseconds per step, the shortest of all rounds. {peak}",
-        markdown("workload|best peer|ours|ratio|goal|of FMA peak|goal on one thread", goals, 3),
+        *parts,
         f"Goals for the first call of the mlp: {COLD} s with empty caches, {WARM} s with filled "
-        "ones. A first call is what the first call took longer than a later one.",
-        markdown("workload|peer|min µs|median µs|ratio to best peer|first call s|with caches s|"
-                 "peak MB|of FMA peak", rows, 2),
+        "ones. Only what it took longer than a later call is counted.",
+        markdown(head, rows, 2),
     ])  # fmt: skip
 
 

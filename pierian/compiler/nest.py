@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pierian.base import rng
-from pierian.base.dtypes import float64, int64, uint64
+from pierian.base.dtypes import float16, float32, float64, int64, uint64
 from pierian.compiler import element as el
 from pierian.compiler.affine import Affine, Atom, Quotient, Var, unflatten, variable
 from pierian.compiler.element import I32, I64
@@ -556,6 +556,8 @@ def emit_reduce(b: ir.IRBuilder, scope: Scope, kernel: Kernel, begin: Any, end: 
     lanes = scope.width([output.dtype, source.dtype])
     r = best_reduction(scope, equation, lanes)
     name, dtype = equation.primitive, output.dtype
+    if dtype == float16 and name in ("sum", "prod"):
+        dtype = float32  # rounded once, at the end
     combine = el.POINTWISE[COMBINE[name]]
 
     def read(at: dict[Var, Any], vector: Var | None, count: int) -> Any:
@@ -574,7 +576,8 @@ def emit_reduce(b: ir.IRBuilder, scope: Scope, kernel: Kernel, begin: Any, end: 
             total = _accumulate(b, 1, name, dtype, combine, at, r.inner[:-1], r.vector, lanes, read)
         reader = Reader(b, scope, at, vector, count)
         place = reader.scalar(offset(output, r.result))
-        el.store(b, total, b.gep(scope.pointers[output], [place]), dtype)
+        total = el.convert(b, dtype, output.dtype, total)
+        el.store(b, total, b.gep(scope.pointers[output], [place]), output.dtype)
 
     if r.across:
         scalar_loops = tuple(v for v in r.outer if v != r.vector)

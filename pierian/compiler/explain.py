@@ -330,8 +330,8 @@ def entry_of(
     leaves: list[Any] = []
     entry, arrays = function._find(function._key(args, kwargs, leaves), leaves, args, kwargs)
     if entry is None:
-        must, got = "there must be code to look at", "one that runs eagerly"
-        fix = "The first call has said on stderr why it does"
+        must, got = "there must be code to look at", f"one that runs eagerly ({function.reason})"
+        fix = "Call it as it is, or mend that"
         raise CompileError(message(where, must, "a function that compiles", got, fix))
     return entry, arrays
 

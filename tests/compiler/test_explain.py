@@ -14,6 +14,7 @@ import pytest
 import pierian as pr
 from pierian import nn, optim
 from pierian.base import trees
+from pierian.compiler import jit as jits
 from pierian.compiler import llvm, measure
 from pierian.compiler.explain import STAGES, Row, entry_of, explain
 from pierian.compiler.jit import jit
@@ -186,6 +187,21 @@ def test_which_arguments_are_meant() -> None:
     assert compiled.explain(ones(3)).rows[0].shape == "float32 3"
     assert len(compiled.entries) == 2
     assert len(jit(lambda: pr.zeros(2) + 1).explain().rows) == 1
+
+
+def test_without_compiled_code_there_is_nothing_to_look_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise pr.CompileError("not on this machine")
+
+    with monkeypatch.context() as inside:
+        inside.setattr(jits, "Program", refuse)
+        with pytest.raises(pr.CompileError, match=r"runs eagerly \(not on this machine\)"):
+            jits.Jit(lambda x: x * 2).explain(ones(2))
+    monkeypatch.setattr(jits, "missing", "llvmlite cannot be loaded")
+    with pytest.raises(pr.CompileError, match="code to look at; expected llvmlite, got llvmlite c"):
+        jits.Jit(lambda x: x * 2).graph(ones(2))
 
 
 def test_graph_ir_and_assembly() -> None:

@@ -83,8 +83,11 @@ class Entry:
         self.program = Program(traced.graph, updates)
         self.program.load()
         self.backwards: dict[Any, Jit] = {}
-        # whether a second call at once does the same as the first, with no look at Python between
-        self.repeatable = not traced.grads and not traced.changes
+        # whether calls in a row do the same, and the last one leaves what all leave together
+        looked_at = [id(owner) for owner, _ in traced.before]
+        asked = [(id(state), name) for state, name, _ in traced.reads]
+        self.repeatable = not any(id(owner) in looked_at for owner, _ in traced.grads)
+        self.repeatable &= not any((id(state), name) in asked for state, name, _ in traced.changes)
 
     def fits(self, leaves: list[Any]) -> list[np.ndarray] | str:
         """The arrays to run on; in words, what does not fit."""
@@ -121,7 +124,7 @@ class Entry:
         if self.guard.updated:
             self.guard.stamp()
         results = [make(array) for array in values]
-        if not self.repeatable:
+        if traced.grads or traced.changes:
             traced.leave(leaves, results[self.results :])
             del results[self.results :]
         return results

@@ -32,6 +32,7 @@ class Mode(threading.local):
     grad: bool = True
     tracer: Any = None
     watch: Any = None
+    reader: Any = None  # the trace that is told what Python state it depends on
     version: int = 0  # of the class, for all threads: when modules were last changed
 
 
@@ -173,8 +174,8 @@ class Tensor:
     @property
     def grad(self) -> Tensor | None:
         """The gradient that `backward` has summed up here, or None."""
-        if mode.tracer is not None:
-            mode.tracer.note_grad(self)
+        if mode.reader is not None:
+            mode.reader.note_grad(self, read=True)
         return self._grad
 
     @grad.setter

@@ -57,7 +57,7 @@ class Traced:
     grads: list[tuple[Owner, bool]]  # (owner, whether it has a gradient after the call)
     structure: trees.Structure  # of the result
     open: list[bool]  # of each leaf of the result, whether gradients can be asked for
-    before: list[tuple[Owner, Tensor | None]]  # the gradients there were, as far as looked at
+    before: list[tuple[Owner, Tensor | None]]  # the gradients there were that were looked at
     reads: list[Attribute]  # what was read of Python state that may change
     changes: list[Attribute]  # and what was changed
 
@@ -114,7 +114,7 @@ class Tracer:
         self.graph = Graph()
         self.arguments: list[Tensor] = []
         self.captured: dict[int, Captured] = {}
-        self.grads: dict[int, tuple[Tensor, Tensor | None]] = {}
+        self.grads: dict[int, tuple[Tensor, Tensor | None, bool]] = {}
         self.views: dict[Symbol, Symbol] = {}  # a view -> what lies in the memory it shows
         self.stale: set[Symbol] = set()  # values whose memory has been written to since
         self.written: list[np.ndarray] = []  # memory from outside that has been
@@ -196,9 +196,9 @@ class Tracer:
         self.views.pop(symbol, None)  # from now on it is the memory of `root`
         root.value = symbol
 
-    def note_grad(self, tensor: Tensor) -> None:
-        """Remember the gradient that `tensor` had before the trace."""
-        self.grads.setdefault(id(tensor), (tensor, tensor._grad))
+    def note_grad(self, tensor: Tensor, read: bool = False) -> None:
+        """Remember the gradient that `tensor` had before the trace, and if it matters."""
+        self.grads.setdefault(id(tensor), (tensor, tensor._grad, read))
 
     def note(self, state: dict[str, Any], names: Iterable[str]) -> None:
         """Remember attributes that the trace depends on from now on."""
@@ -240,8 +240,8 @@ def trace(fn: Callable[..., Any], *args: Any) -> Traced:
     """
     tracer = Tracer()
     leaves, structure = trees.flatten(args)
-    before, watch = mode.tracer, mode.watch
-    mode.tracer, mode.watch = tracer, None
+    before = mode.tracer, mode.reader, mode.watch
+    mode.tracer, mode.reader, mode.watch = tracer, tracer, None
     try:
         symbols = [_argument(tracer, leaf) for leaf in leaves]
         result = fn(*trees.unflatten(structure, symbols))
@@ -260,9 +260,13 @@ def trace(fn: Callable[..., Any], *args: Any) -> Traced:
         ]
         for tensor in [entry.tensor for entry in tracer.captured.values()]:
             if id(tensor._grad) in tracer.captured:  # `backward` has added to it
-                tracer.note_grad(tensor)
-        noted = [(tracer.owner(t), t, old) for t, old in tracer.grads.values()]
-        looked_at = [(owner, old) for owner, _, old in noted if owner is not None]
+                tracer.note_grad(tensor, read=True)
+        noted = [(tracer.owner(t), t, old) for t, old, _ in tracer.grads.values()]
+        looked_at = [
+            (owner, old)
+            for t, old, read in tracer.grads.values()
+            if read and (owner := tracer.owner(t)) is not None
+        ]
         left = [(owner, t._grad) for owner, t, old in noted
                 if owner is not None and t._grad is not old]  # fmt: skip
         new_grads = [tracer.lift(g) for _, g in left if g is not None]
@@ -279,8 +283,8 @@ def trace(fn: Callable[..., Any], *args: Any) -> Traced:
             if state[name] is not old
         ]
     finally:
-        mode.tracer, mode.watch = before, watch
-        for tensor, old in tracer.grads.values():
+        mode.tracer, mode.reader, mode.watch = before
+        for tensor, old, _ in tracer.grads.values():
             tensor._grad = old
         for entry in tracer.captured.values():
             entry.tensor.value, entry.tensor.node = entry.value, entry.node

@@ -19,7 +19,7 @@ from pierian.base.errors import CheckpointError, ShapeError, lookup, message
 from pierian.core.autodiff import no_grad
 from pierian.core.primitive import Spec
 from pierian.core.tensor import Tensor, as_tensor, assign, mode
-from pierian.core.trace import Tracer, changed
+from pierian.core.trace import changed
 from pierian.nn.parameter import Buffer, Parameter
 from pierian.nn.registry import bind_arguments, construct, decode, encode
 from pierian.nn.summary import Summary, run_once, summarize
@@ -49,13 +49,13 @@ class Training:
 
     def __get__(self, module: Module | None, owner: type) -> Any:
         state = {} if module is None else module.__dict__
-        if type(mode.tracer) is Tracer:
-            mode.tracer.note(state, ["training"])
+        if mode.reader is not None:
+            mode.reader.note(state, ["training"])
         return state.get("training", True)
 
     def __set__(self, module: Module, value: bool) -> None:
-        if type(mode.tracer) is Tracer:
-            mode.tracer.note_change(module.__dict__, "training")
+        if mode.reader is not None:
+            mode.reader.note_change(module.__dict__, "training")
         module.__dict__["training"] = value
         changed()
 
@@ -107,8 +107,8 @@ class Module:
         )  # fmt: skip
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if type(mode.tracer) is Tracer:
-            mode.tracer.note(self.__dict__, self.__dict__)
+        if mode.reader is not None:
+            mode.reader.note(self.__dict__, self.__dict__)
         args = tuple([self._tensor(a) if isinstance(a, np.ndarray) else a for a in args])
         for hook in self._pre_hooks:
             changed = hook(self, args)

@@ -32,6 +32,8 @@ class Metric:
     2.0
     """
 
+    by_batch = False  # whether it matters which rows come in one `update`
+
     def __init__(self, name: str | None = None) -> None:
         self.name = name or type(self).__name__.lower()
         self.reset()
@@ -221,6 +223,8 @@ class Mean(Metric):
 
     A number per batch counts as much as the examples of the batch. The function gets tensors.
     """
+
+    by_batch = True
 
     def __init__(self, function: Callable[..., Any], name: str | None = None) -> None:
         self.function = function

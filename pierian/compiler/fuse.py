@@ -257,7 +257,7 @@ class Fusion:
 
     def append_copy(self, equation: Equation) -> Symbol:
         """A kernel of its own, after all others, for a copy that the graph got since."""
-        output, kind = equation.output, kind_of(equation)
+        output, kind = equation.output, kind_of(equation, self.graph.constants)
         self.made[output] = equation
         self.stored |= {output, *equation.inputs}
         if kind == "nest":

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import types
+import weakref
 from collections.abc import Callable, Iterable, Iterator
-from operator import is_
+from operator import call, is_
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ class Guard:
         values = [t.value for t in captured]
         if not (
             self.version == Mode.version
-            and all(map(is_, values, self.values))
+            and all(map(is_, values, map(call, self.values)))
             and all(map(is_, [t.node for t in captured], self.nodes))
         ):
             changed = self._look(captured, values)
@@ -99,7 +100,8 @@ class Guard:
         written = [values[i] for i in self.updated]
         if not all(array.flags.writeable for array in written):
             return "a captured tensor cannot be written any more"
-        self.nodes, self.values = [t.node for t in captured], values
+        self.nodes = [t.node for t in captured]
+        self.values = [weakref.ref(value) for value in values]  # no data are kept alive
         self.written = frozenset(id(memory(array)) for array in written)
         self.stamp = stamper(written)
         self.version = version

@@ -412,7 +412,14 @@ def _labels(name: str, x: Tensor, t: Tensor, axis: int, ignore_index: int) -> Te
                     f"{found[0]} at position {found[1]}",
                     "Number the classes from 0, or give the model more outputs")
         )  # fmt: skip
-    return t
+    return t if type(t.value) is np.ndarray else _looked_up(t, classes, ignore_index)
+
+
+def _looked_up(t: Tensor, classes: int, ignore_index: int) -> Tensor:
+    """`t` by way of a table of all classes, so that a graph too finds a label out of range."""
+    ignored = t == ignore_index
+    places = where(ignored, 0, where(t < 0, classes, t))  # below 0 would count from the end
+    return where(ignored, t, arange(classes)[places])
 
 
 def _class_weights(name: str, weight: Any, logp: Tensor, axis: int) -> Tensor:

@@ -130,11 +130,20 @@ class Events:
         for callback in self.callbacks:
             getattr(callback, hook)(*args)
 
-    def batch(self, hook: str, number: int, logs: Callable[[], Logs] = dict) -> None:
-        """Call a hook of batches, computing its logs only if some callback has written one."""
+    def at_batches(self, kind: str) -> bool:
+        """Whether some callback wants to be called at every batch of a "train" or "test" run."""
+        hooks = [f"on_{kind}_batch_begin", f"on_{kind}_batch_end"]
+        return any(self._written(hook) for hook in hooks)
+
+    def _written(self, hook: str) -> list[Callable[..., None]]:
+        """The hooks of this name that do something."""
         default = getattr(Callback, hook)
         hooks = [getattr(callback, hook) for callback in self.callbacks]
-        written = [h for h in hooks if getattr(h, "__func__", None) is not default]
+        return [h for h in hooks if getattr(h, "__func__", None) is not default]
+
+    def batch(self, hook: str, number: int, logs: Callable[[], Logs] = dict) -> None:
+        """Call a hook of batches, computing its logs only if some callback has written one."""
+        written = self._written(hook)
         if written:
             values = logs()
             for call in written:

@@ -39,15 +39,15 @@ class Display:
         if self.live:
             self.bar = _bar(title, steps)
 
-    def advance(self, logs: Callable[[], Logs]) -> None:
-        """One batch is done; `logs` is asked for the numbers so far when they will be shown."""
+    def advance(self, logs: Callable[[], Logs], batches: int = 1) -> None:
+        """Batches are done; `logs` is asked for the numbers so far when they will be shown."""
         if self.bar is None:
             return
         now = time.perf_counter()
         if now >= self.due:
             self.bar.set_postfix_str(describe(logs(), ", ", "="), refresh=False)
             self.due = now + REFRESH
-        self.bar.update()
+        self.bar.update(batches)
 
     def note(self, text: str) -> None:
         """Say what is going on after the last batch."""

@@ -17,7 +17,7 @@ import numpy as np
 from pierian.base.errors import DataError, DtypeError, ShapeError, message
 from pierian.core.tensor import Tensor, as_tensor
 from pierian.data.collate import SupportsArray, as_array
-from pierian.data.dataset import Dataset
+from pierian.data.dataset import ArrayDataset, Dataset
 from pierian.data.loader import DataLoader
 from pierian.data.order import whole
 from pierian.ops.random import bits
@@ -48,6 +48,11 @@ class Rows(Dataset):
 
     def gather(self, positions: slice | np.ndarray) -> Rows:
         return self[positions]
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """All arrays in a row: inputs, targets, weights; None for what there is not."""
+        return (*self.x, self.y, self.weight)
 
     def tensors(self) -> tuple[tuple[Tensor, ...], Any, Any]:
         """The same as tensors, where there is something."""
@@ -122,25 +127,36 @@ class Form:
 
     def convert(self, batch: Rows) -> Rows:
         """The batch as a step wants it: floats in the model's dtype, class weights applied."""
-        y, weight = batch.y, batch.weight
-        if self.class_weight is not None and y is not None:
-            by_class = weigh(self.where, y, self.class_weight)
-            if weight is not None:
-                by_class = weight * by_class.reshape(-1, *(1,) * (weight.ndim - 1))
-            weight = by_class
-        if y is not None and y.dtype.kind == "f":
-            y = y.astype(self.dtype, copy=False)
-        if weight is not None:
-            weight = weight.astype(self.dtype, copy=False)
-        return Rows(tuple([self.floats(x) for x in batch.x]), y, weight)
+        rows = self.weighted(batch)
+        kinds = self.kinds(rows)
+        for x, kind in zip(rows.x, kinds, strict=False):
+            if x.dtype != kind and x.dtype.name in NOTICES and not self.quiet:
+                notice(f"{self.where}: x is {x.dtype}, taken as {kind}{NOTICES[x.dtype.name]}.")
+        parts: list[Any] = [
+            None if array is None else array.astype(kind, copy=False)
+            for array, kind in zip(rows.parts, kinds, strict=True)
+        ]
+        *xs, y, weight = parts
+        return Rows(tuple(xs), y, weight)
 
-    def floats(self, x: np.ndarray) -> np.ndarray:
-        """Floats and bytes in the model's dtype; other integers as they are."""
-        if x.dtype == self.dtype or not (x.dtype == np.uint8 or x.dtype.kind == "f"):
-            return x
-        if x.dtype.name in NOTICES and not self.quiet:
-            notice(f"{self.where}: x is {x.dtype}, taken as {self.dtype}{NOTICES[x.dtype.name]}.")
-        return x.astype(self.dtype)
+    def kinds(self, rows: Rows) -> list[np.dtype]:
+        """The dtypes that a step wants: floats, and x of bytes, in that of the model."""
+
+        def kind(array: np.ndarray | None, more: str = "") -> np.dtype:
+            if array is None or array.dtype.kind == "f" or array.dtype.name == more:
+                return self.dtype
+            return array.dtype
+
+        return [*(kind(x, "uint8") for x in rows.x), kind(rows.y), self.dtype]
+
+    def weighted(self, rows: Rows) -> Rows:
+        """The rows with class weights in their weights."""
+        if self.class_weight is None or rows.y is None:
+            return rows
+        weight = weigh(self.where, rows.y, self.class_weight)
+        if rows.weight is not None:
+            weight = rows.weight * weight.reshape(-1, *(1,) * (rows.weight.ndim - 1))
+        return Rows(rows.x, rows.y, weight)
 
 
 class Feed:
@@ -171,21 +187,44 @@ class Feed:
     def rows(self) -> Rows | None:
         """All examples, if they are in memory."""
         data = self.source.dataset if isinstance(self.source, DataLoader) else None
+        if isinstance(data, ArrayDataset):
+            return self.form.unpack(data.arrays)
         return data if isinstance(data, Rows) else None
 
     def rewind(self) -> None:
         """Let the next epoch begin at the beginning, if the source can."""
-        self.items = self._passes()
+        self.items, self.peeked = self._passes(), False
 
     def first(self) -> Rows:
         """The first batch, which the next epoch will still give."""
         item = next(self.items)
-        self.items = itertools.chain([item], self.items)
+        self.items, self.peeked = itertools.chain([item], self.items), True
         return self._batch(item)
+
+    def batches(self) -> list[np.ndarray] | None:
+        """The positions of the rows in the next epoch: of all whole batches, (batches, rows of
+        each), and of a shorter last one; None unless all rows are in memory and an epoch is all.
+        """
+        loader = self.source
+        if not isinstance(loader, DataLoader) or loader.collate or self.given is not None:
+            return None
+        order = loader.order(loader.epoch - self.peeked)  # peeking has counted it already
+        size = min(loader.batch_size, len(order))
+        whole = len(order) // size * size
+        short = order[whole:] if len(loader) * size > whole else order[:0]
+        return [part for part in (order[:whole].reshape(-1, size), short[None]) if part.size]
+
+    def skip(self) -> None:
+        """The next epoch is gone through by other means."""
+        if self.peeked:
+            self.rewind()
+        else:
+            self.source.epoch += 1  # type: ignore[attr-defined]
+        self.number, self.seen = self.number + 1, 0
 
     def epoch(self) -> Iterator[Rows]:
         """The batches of the next epoch."""
-        self.number, self.seen = self.number + 1, 0
+        self.number, self.seen, self.peeked = self.number + 1, 0, False
         if self.given is None:
             items: Iterator[Any] = itertools.takewhile(lambda item: item is not END, self.items)
         else:

@@ -23,8 +23,9 @@ from pierian.train import recipe as recipes
 from pierian.train.callback import Events, History, Logs
 from pierian.train.display import Display
 from pierian.train.feed import Feed, Form, Rows, hold_out, is_stream, open_feed
-from pierian.train.loop import Loop, Totals, modes_kept, test_step, train_step
+from pierian.train.loop import Loop, Totals, modes_kept
 from pierian.train.recipe import Recipe
+from pierian.train.steps import steps_of, test_step, train_step
 
 
 def fit(
@@ -206,8 +207,7 @@ def on_batch(
         model.zero_grad()
     with modes_kept(model):
         model.train(training)
-        loss, pred = kind(model, recipe)(*batch.tensors())
-    totals.add(batch, float(loss), pred)
+        totals.add(steps_of(kind, model, recipe).one(form.where, batch))
     return answer(totals.logs(), return_dict)
 
 

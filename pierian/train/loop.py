@@ -1,14 +1,12 @@
 """The one training loop: every model that Pierian trains goes through `Loop`.
 
-May import: base, core, nn, and this room. A step is one function of tensors that looks at no
-value, so that it traces to one graph. To let something happen at one more place: an event there,
-and its hook in `Callback`.
+May import: base, core, nn, and this room. How a step is run, `steps` knows. To let something
+happen at one more place: an event there, and its hook in `Callback`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,43 +15,15 @@ import numpy as np
 from pierian.base import trees
 from pierian.base.errors import PierianError, message
 from pierian.core.autodiff import no_grad
-from pierian.core.tensor import Tensor
 from pierian.nn.module import Module
 from pierian.train.callback import Events, Logs
 from pierian.train.display import Display
 from pierian.train.feed import Feed, Rows
-from pierian.train.recipe import Recipe
-
-Step = Callable[[tuple[Tensor, ...], Tensor, Any], tuple[Tensor, Tensor]]
+from pierian.train.steps import Block, steps_of, test_step, train_step
 
 
 class DivergenceError(PierianError, FloatingPointError):
     """A loss that is no longer a finite number."""
-
-
-def train_step(model: Module, recipe: Recipe) -> Step:
-    """The step of training, a function of tensors: (x, y, weight) -> (loss, prediction)."""
-
-    def step(x: tuple[Tensor, ...], y: Tensor, weight: Any) -> tuple[Tensor, Tensor]:
-        pred = model(*x)
-        loss = recipe.loss(y, pred, weight)
-        loss.backward()
-        recipe.optimizer.step()
-        recipe.optimizer.zero_grad()
-        return loss.detach(), pred.detach()
-
-    return step
-
-
-def test_step(model: Module, recipe: Recipe) -> Step:
-    """The step of evaluation; as that of training, without the update."""
-
-    def step(x: tuple[Tensor, ...], y: Tensor, weight: Any) -> tuple[Tensor, Tensor]:
-        with no_grad():
-            pred = model(*x)
-            return recipe.loss(y, pred, weight), pred
-
-    return step
 
 
 class Totals:
@@ -64,12 +34,13 @@ class Totals:
         for metric in metrics:
             metric.reset()
 
-    def add(self, batch: Rows, loss: float, pred: Tensor) -> None:
-        """Count one batch in."""
-        self.loss += loss * len(batch)
-        self.rows += len(batch)
+    def add(self, block: Block) -> None:
+        """Count some batches in."""
+        self.loss += float(block.losses.sum()) * block.positions.shape[1]
+        self.rows += len(block)
         for metric in self.metrics:
-            metric.update(pred, batch.y)
+            for part in block.batches() if metric.by_batch else (block,):
+                metric.update(part.pred, part.target)
 
     def logs(self) -> Logs:
         """The means, by name."""
@@ -92,7 +63,6 @@ class Loop:
 
     def fit(self, feed: Feed, epochs: range, validate: Callable[[int], Logs]) -> None:
         """Train for `epochs`; `validate` gives the logs that an epoch has beside its own."""
-        step = train_step(self.model, self.recipe)
         self.model.zero_grad()
         vars(self.model)["stop_training"] = False
         logs: Logs = {}
@@ -102,7 +72,7 @@ class Loop:
                 self.events("on_epoch_begin", epoch)
                 self.display.begin(f"Epoch {epoch + 1}/{epochs.stop}", feed.steps)
                 self.model.train()
-                logs = self.measure("train", feed, step)
+                logs = self.measure("train", feed, train_step)
                 self.display.note("validating")
                 logs |= validate(epoch)
                 self.display.end(logs)
@@ -118,7 +88,7 @@ class Loop:
         """Loss and metrics over one epoch of `feed`."""
         self.events("on_test_begin")
         self.model.eval()
-        logs = self.measure("test", feed, test_step(self.model, self.recipe))
+        logs = self.measure("test", feed, test_step)
         self.events("on_test_end", logs)
         return logs
 
@@ -137,19 +107,36 @@ class Loop:
         self.events("on_predict_end")
         return trees.map_tree(lambda *parts: np.concatenate(parts), *outputs)
 
-    def measure(self, kind: str, feed: Feed, step: Step) -> Logs:
+    def measure(self, kind: str, feed: Feed, make: Any) -> Logs:
         """The means over one epoch of steps."""
         totals = Totals(self.recipe.metrics)
+        steps = steps_of(make, self.model, self.recipe)
 
-        def work(batch: Rows) -> None:
-            loss, pred = step(*batch.tensors())
-            value = float(loss)
-            if kind == "train" and not math.isfinite(value):
-                raise diverged(value, feed, batch, self.recipe.optimizer.lr)
-            totals.add(batch, value, pred)
+        def add(block: Block) -> None:
+            if kind == "train":
+                self.check(block, feed)
+            totals.add(block)
 
-        self.run(kind, feed, work, totals.logs)
+        blocks = None if self.events.at_batches(kind) else steps.blocks(feed)
+        if blocks is None:
+            where = feed.form.where
+            self.run(kind, feed, lambda batch: add(steps.one(where, batch)), totals.logs)
+        else:
+            for block in blocks:
+                feed.seen += len(block.losses)
+                add(block)
+                self.display.advance(totals.logs, len(block.losses))
         return totals.logs()
+
+    def check(self, block: Block, feed: Feed) -> None:
+        """Raise DivergenceError at the first loss that is no number."""
+        good = np.isfinite(block.losses)
+        if not good.all():
+            at = int(good.argmin())
+            number = feed.seen - len(good) + at + 1
+            batch = block.rows[block.positions[at]]
+            lr = self.recipe.optimizer.lr
+            raise diverged(float(block.losses[at]), feed, number, batch, lr)
 
     def run(
         self, kind: str, feed: Feed, work: Callable[[Rows], None], logs: Callable[[], Logs]
@@ -164,10 +151,10 @@ class Loop:
                 break
 
 
-def diverged(loss: float, feed: Feed, batch: Rows, lr: Any) -> DivergenceError:
+def diverged(loss: float, feed: Feed, number: int, batch: Rows, lr: Any) -> DivergenceError:
     """What to say about a loss that is NaN or infinite."""
     of = f" of {feed.steps}" if feed.steps else ""
-    got = f"{loss} in epoch {feed.number}, batch {feed.seen}{of}"
+    got = f"{loss} in epoch {feed.number}, batch {number}{of}"
     fix = f"Try a smaller learning rate than {float(lr):g}, and inputs scaled to about -1 … 1"
     for name, arrays in {"x": batch.x, "y": [batch.y], "sample_weight": [batch.weight]}.items():
         bad = sum(int((~np.isfinite(a)).sum()) for a in arrays if a is not None)

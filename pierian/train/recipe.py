@@ -13,7 +13,7 @@ import numpy as np
 
 from pierian import metrics as metrics_
 from pierian import optim
-from pierian.base.errors import CompileError, GradError, message
+from pierian.base.errors import GradError, message
 from pierian.nn.module import Module
 from pierian.train import losses
 
@@ -28,7 +28,9 @@ class Recipe:
     metrics    with different names.
     """
 
-    def __init__(self, model: Module, optimizer: Any, loss: Any, metrics: Any) -> None:
+    def __init__(
+        self, model: Module, optimizer: Any, loss: Any, metrics: Any, jit: Any = "auto"
+    ) -> None:
         self.loss: Any = None if loss is None else losses.get(loss)
         self.metrics = _metrics(metrics, self.loss)
         factory = not isinstance(optimizer, str | type | optim.Optimizer)
@@ -37,6 +39,10 @@ class Recipe:
         self.optimizer = optim.get(optimizer, params or None)
         self.complete = not (factory or isinstance(optimizer, optim.Optimizer))
         self.output: tuple[int, ...] | None = None  # shape of the first batch's output
+        self.jit, self.steps = jit, dict[Any, Any]()  # how steps are run, and those that were
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"steps": {}}  # native code belongs to this model in this process
 
     def adopt(self, model: Module) -> None:
         """Give the optimizer the model's parameters, or check that it has them.
@@ -81,8 +87,9 @@ def compile(
              metrics    names, metrics or functions (y_true, y_pred), one or a list. They are
                         not weighted, as in Keras. "accuracy" of yes or no cuts at 0 when the
                         loss is of logits, else at 0.5.
-             jit        "auto" or False: eager, as long as there is no compiler.
-    Raises:  ValueError for unknown names; CompileError for jit=True.
+             jit        "auto": steps are compiled, or run eagerly, with a notice, where the
+                        model cannot be; True: or an error; False: eagerly.
+    Raises:  ValueError for unknown names.
 
     >>> import pierian as pr
     >>> model = pr.nn.Sequential(pr.nn.Linear(4, 3))
@@ -90,12 +97,12 @@ def compile(
     >>> model.optimizer
     Adam(2 parameters, lr=0.001, betas=(0.9, 0.999), eps=1e-07)
     """
-    if jit not in ("auto", False):
-        raise CompileError(
-            message("compile", "training runs eagerly in this version", 'jit="auto" or jit=False',
-                    f"jit={jit!r}", "Leave jit out")
+    if jit not in ("auto", True, False):
+        raise ValueError(
+            message("compile", "jit says whether steps are compiled", '"auto", True or False',
+                    repr(jit), "Leave it out")
         )  # fmt: skip
-    recipe = Recipe(model, optimizer, loss, metrics)
+    recipe = Recipe(model, optimizer, loss, metrics, jit)
     vars(model).update({KEY: recipe, "optimizer": recipe.optimizer})
 
 

@@ -11,8 +11,8 @@ import pierian as pr
 from pierian import nn
 from pierian.core.trace import trace
 from pierian.train import Callback, DivergenceError
-from pierian.train.loop import train_step
 from pierian.train.recipe import of
+from pierian.train.steps import train_step
 from tests.train.conftest import Problem, network
 
 
@@ -64,7 +64,7 @@ class Modes(nn.Module):
 def test_modes_are_set_and_restored() -> None:
     x = np.ones((4, 1), "float32")
     model = Modes()
-    model.compile("sgd", "mse")
+    model.compile("sgd", "mse", jit=False)  # compiled, forward would run in the trace alone
     model.inner.eval()
     model.evaluate(x, x, verbose=0)
     model.predict(x, verbose=0)

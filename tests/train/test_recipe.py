@@ -187,9 +187,9 @@ MESSAGES: dict[str, tuple[Any, type[Exception], str]] = {
         "Leave it out or give it another name.",
     ),
     "jit": (
-        _compiled(jit=True), pr.CompileError,
-        'compile: training runs eagerly in this version; expected jit="auto" or jit=False, got '
-        "jit=True. Leave jit out.",
+        _compiled(jit="always"), ValueError,
+        "compile: jit says whether steps are compiled; expected "
+        "\"auto\", True or False, got 'always'. Leave it out.",
     ),
 }  # fmt: skip
 

@@ -34,7 +34,7 @@ from pierian.ops.random import manual_seed
 from pierian.train import recipe as recipes
 from pierian.train.feed import Form, open_feed
 from pierian.train.fit import prepare
-from pierian.train.loop import train_step
+from pierian.train.steps import train_step
 
 DATASETS = {"mnist": data.mnist, "fashion_mnist": data.fashion_mnist}
 SIDE = 28  # pixels of an image, in both directions

@@ -64,8 +64,10 @@ class Door:
         return f"{PACKAGE}/{self.file} {self.function} -> {self.module}"
 
 
-# Two kinds only: the training verbs of Module, and picture verbs (plot…, show…, HTML) to viz.
+# Three kinds only: the training verbs of Module, picture verbs (plot…, show…, HTML) to viz, and
+# the compiler, so that importing the package does not load LLVM.
 DOORS = (
+    Door("train/steps.py", "compiled", "pierian.compiler.jit"),
     Door("nn/module.py", "Module.compile", "pierian.train"),
     Door("nn/module.py", "Module.fit", "pierian.train"),
     Door("nn/module.py", "Module.evaluate", "pierian.train"),

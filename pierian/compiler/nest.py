@@ -316,6 +316,7 @@ class Reader:
             "!=", b.bitcast(bad, kind), ir.Constant(kind, 0)
         )  # fmt: skip
         with b.if_then(any_bad, likely=False):  # the worst one, for the message
+            given = el.splat(b, given, lanes)
             worst = b.select(bad, given, el.like(given, 0))
             worst = across_lanes(b, worst, uint64, el.POINTWISE["maximum"])
             for i, word in enumerate((number(1), worst, number(length))):

@@ -32,6 +32,7 @@ from pierian.core.trace import Traced, wants_grad
 
 try:
     from pierian.compiler import explain as explaining
+    from pierian.compiler.llvm import target
     from pierian.compiler.program import Program
 
     missing = ""
@@ -80,6 +81,11 @@ class Entry:
         place = {id(t): len(traced.graph.inputs) - len(traced.captured) + i
                  for i, t in enumerate(traced.captured)}  # fmt: skip
         updates = {self.results + i: place[id(t)] for i, t in enumerate(traced.updated)}
+        if not target().native:
+            raise CompileError(
+                message("jit", "the target must be this machine", "its own architecture",
+                        target().triple, "Unset PIERIAN_TARGET_CPU to run compiled code")
+            )  # fmt: skip
         self.program = Program(traced.graph, updates)
         self.program.load()
         self.backwards: dict[Any, Jit] = {}
@@ -446,17 +452,17 @@ class Jit:
         static, moving = self._split(args, kwargs)
         values, structure = trees.flatten(moving)
         places = [i for i, value in enumerate(values) if _moves(value)]
-        objects = [value for i, value in enumerate(values) if i not in set(places)]
+        fixed = [None if _moves(value) else value for value in values]
 
         def of_leaves(leaves: list[Any]) -> Any:
-            full = list(values)
+            full = list(fixed)
             for i, leaf in zip(places, leaves, strict=True):
                 full[i] = leaf
             positional, named = trees.unflatten(structure, full)
             positional = [static.get(i, value) for i, value in enumerate(positional)]
             return self.fn(*positional, **{**named, **_named(static)})
 
-        return of_leaves, [*objects, *static.values()]
+        return of_leaves, [*fixed, *static.values()]
 
     def _split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         static: dict[int | str, Any] = {i: a for i, a in enumerate(args) if i in self.static}

@@ -191,8 +191,8 @@ class Tensor:
                     message("grad", "must have the shape of its tensor", self.shape, value.shape,
                             "Reshape it")
                 )  # fmt: skip
-        if mode.tracer is not None:
-            mode.tracer.note_grad(self)
+        if mode.reader is not None:  # whoever gives a gradient may have looked at the old one
+            mode.reader.note_grad(self, read=value is not None)
         self._grad = value
 
     @property

@@ -258,7 +258,7 @@ def trace(fn: Callable[..., Any], *args: Any) -> Traced:
             for entry in tracer.captured.values()
             if type(entry.tensor.value) is Symbol and entry.tensor.value is not entry.symbol
         ]
-        for tensor in [entry.tensor for entry in tracer.captured.values()]:
+        for tensor in (*tracer.arguments, *(e.tensor for e in [*tracer.captured.values()])):
             if id(tensor._grad) in tracer.captured:  # `backward` has added to it
                 tracer.note_grad(tensor, read=True)
         noted = [(tracer.owner(t), t, old) for t, old, _ in tracer.grads.values()]

@@ -90,7 +90,7 @@ class Plan:
     Args:  rows, columns  of a tile. The last tiles are moved back to end where C ends.
            lanes          of a register.
            inner          lanes run along k and are added up at the end; else along columns.
-           source         B is read "direct", in "single" elements, or from a copy, "packed".
+           packed         B is read from a copy of a tile's columns.
            staged         the tile is stored in scratch and the epilogue is in a loop.
            block          steps of k between two copies of B.
            chains         sums that each element of C is split into, to hide latency.
@@ -101,7 +101,7 @@ class Plan:
     columns: int
     lanes: int
     inner: bool = False
-    source: str = "direct"
+    packed: bool = False
     staged: bool = True
     block: int = 0
     chains: int = 1
@@ -132,7 +132,7 @@ def scratch(contraction: Contraction, target: Target) -> int:
 
 def _packed(p: Plan) -> int:
     """Elements of B that are copied at a time."""
-    return p.block * p.stored if p.source == "packed" else 0
+    return p.block * p.stored if p.packed else 0
 
 
 def _held(c: Contraction, p: Plan) -> int:
@@ -237,21 +237,16 @@ def _across(c: Contraction, rows: int, columns: int, lanes: int) -> Iterator[Pla
     vectors, size = -(-columns // lanes), c.dtype.itemsize
     tall, wide = -(-c.m // rows), -(-c.n // columns)
     chains = _chains(c.k, rows * vectors)
-    sources = {"packed": 1}
-    if c.b_col == 1:
-        sources["direct"] = 1
-    elif tall == 1:
-        sources["single"] = lanes
-    for source, loads in sources.items():
+    for packed in {True, c.b_col != 1}:
         block, row = c.k, c.b_row * size
         before = TOUCH[_level(c.k * c.n * size)] if c.b_col == 1 else 0.0
-        if source == "packed":
+        if packed:
             before += vectors * _copy(c, lanes) + 1
             row = vectors * lanes * size
             if chains == 1 and c.k:
                 most = min(max(_kept(c.a_col * size, WAY[1]), STEPS[0]), STEPS[1])
                 block = -(-c.k // -(-c.k // most))
-        step = _step(rows * vectors, vectors * loads + rows, chains)
+        step = _step(rows * vectors, vectors + rows, chains)
         step = max(step, _again(c, rows, block)) + _fetch_a(c, rows, wide)
         if tall > 1:
             step += vectors * FETCH[_level(block * vectors * lanes * size, row, block)]
@@ -261,7 +256,7 @@ def _across(c: Contraction, rows: int, columns: int, lanes: int) -> Iterator[Pla
             straight = c.k * rows * vectors <= STRAIGHT
             after = -(-c.k // max(block, 1)) * _finish(rows * vectors, straight, staged)
             cost = wide * (c.k * before + tall * (c.k * step + after))
-            yield Plan(rows, columns, lanes, False, source, staged, block, chains, cost)
+            yield Plan(rows, columns, lanes, False, packed, staged, block, chains, cost)
 
 
 def _along(c: Contraction, rows: int, columns: int, lanes: int) -> Iterator[Plan]:
@@ -279,7 +274,7 @@ def _along(c: Contraction, rows: int, columns: int, lanes: int) -> Iterator[Plan
     adding = rows * (_power(columns) * ADDING + 2 * LATENCY * (not straight))
     for staged in _staged(c, rows, columns, rows):
         cost = tall * wide * (steps * step + adding + _finish(rows, straight, staged))
-        yield Plan(rows, columns, lanes, True, "direct", staged, c.k, chains, cost)
+        yield Plan(rows, columns, lanes, True, False, staged, c.k, chains, cost)
 
 
 def _step(sums: int, loads: int, chains: int) -> float:
@@ -394,7 +389,7 @@ class _Writer:
         c, p = self.c, self.p
         left = self.clamped(j, c.n, p.columns)
         if p.block >= c.k:
-            if p.source == "packed":
+            if p.packed:
                 self.pack(left, I64(0), c.k)
             for row in self.loop(first, last):
                 top, i = self.top(row)
@@ -472,9 +467,6 @@ class _Writer:
         bits = [I1(lane < used) for lane in range(lanes)]
         mask = ir.Constant(ir.VectorType(I1, lanes), bits)
         return el.masked_load(self.builder, pointer, mask, self.c.dtype, lanes)
-
-    def singles(self, pointers: Sequence[Any]) -> Any:
-        return el.gather(self.builder, pointers, self.c.dtype)
 
     def shuffle(self, x: Any, y: Any, order: Sequence[int]) -> Any:
         mask = ir.Constant(ir.VectorType(I32, len(order)), [I32(i) for i in order])
@@ -571,7 +563,7 @@ class _Writer:
         """
         c, p, b = self.c, self.p, self.builder
         a = self.at(self.a, (i, c.a_row), (start, c.a_col))
-        source = self.packed if p.source == "packed" else self.at(self.b, (left, c.b_col))
+        source = self.packed if p.packed else self.at(self.b, (left, c.b_col))
         size = p.rows * p.vectors
         zero = el.constant(c.dtype, 0, p.lanes)
         if c.k == 0:
@@ -660,13 +652,8 @@ class _Writer:
     def across(self, source: Any, place: Any, first: int, used: int) -> Any:
         """A register of columns of row `place` of B."""
         c, p = self.c, self.p
-        if p.source == "packed":
-            return self.load(self.at(source, (place, p.stored), I64(first)), p.lanes, p.lanes)
-        row = self.at(source, (place, c.b_row))
-        if p.source == "direct":
-            return self.load(self.at(row, I64(first)), p.lanes, used)
-        columns = [min(lane, used - 1) for lane in range(p.lanes)]
-        return self.singles([self.at(row, I64((first + j) * c.b_col)) for j in columns])
+        row, used = (p.stored, p.lanes) if p.packed else (c.b_row, used)
+        return self.load(self.at(source, (place, row), I64(first)), p.lanes, used)
 
     def added_up(self, vectors: list[Any]) -> Any:
         """One register with the sum over the lanes of each vector."""

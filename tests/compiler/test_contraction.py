@@ -127,8 +127,8 @@ def planned(cpu: str | None) -> dict[str, Product]:
     for layout, shape in itertools.product(("nn", "nt", "tn"), [(29, 43, 601), (6, 8, 5)]):
         c = Contraction(*shape, *LAYOUTS[layout](*shape))
         for p in contraction._plans(c, chosen):
-            wide = min(p.vectors, 3)
-            kind = f"{p.inner}_{p.source}_{p.staged}_{p.chains > 1}_{wide}_{p.block < c.k}"
+            wide = p.vectors > 1
+            kind = f"{p.inner}_{p.packed}_{p.staged}_{p.chains > 1}_{wide}_{p.block < c.k}"
             found.setdefault(f"{layout}_{kind}", (c, p))
     result = {}
     with pytest.MonkeyPatch.context() as patch:

@@ -14,7 +14,7 @@ import math
 import threading
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -57,7 +57,10 @@ ENTRY = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p,
     ctypes.c_int64,
 )  # a segment on one thread  # fmt: skip
-PARALLEL = 1 << 15  # element operations that are worth a barrier, some microseconds' work
+# What one thread does in a nanosecond, roughly: multiply-adds, element operations, bytes moved.
+SPEED = (64, 8, 40)
+WORTH = 2_000  # nanoseconds of a kernel that are worth a barrier
+TOGETHER = 20_000  # of all kernels, that are worth values in the caches of several CPUs
 _labels = itertools.count()
 
 
@@ -70,6 +73,7 @@ class Call:
     touched: list[Symbol]  # all symbols in memory that it reads or writes
     symbols: list[Symbol]  # those whose memory it is: an update stands for what it replaces
     units: int
+    time: float  # nanoseconds on one thread, a guess
     parallel: bool
     checked: list[Equation]  # those that may meet an index outside of its axis
 
@@ -181,6 +185,9 @@ class Program:
                 plan.append(segment)
             name = f"{segment.name}_{len(segment.calls)}_{kernel.kind}"
             segment.calls.append(self._call_of(kernel, name))
+        for part in plan:
+            if isinstance(part, Segment) and sum(call.time for call in part.calls) < TOGETHER:
+                part.calls[:] = [replace(call, parallel=False) for call in part.calls]
         return plan
 
     # Code
@@ -190,9 +197,10 @@ class Program:
         symbols = list(dict.fromkeys(self.memory.get(s, s) for s in touched))
         units = UNITS.get(kernel.kind, lambda *_: 1)(self._scope(dict.fromkeys(touched)), kernel)
         made = [self.fusion.made[s] for s in self._inside(kernel)]
-        parallel = units > 1 and work(kernel) * max(len(made), 1) >= PARALLEL
+        time = nanoseconds(kernel, made, symbols)
         checked = [e for e in made if e.primitive in CHECKED]
-        return Call(name, kernel, touched, symbols, units, parallel, checked)
+        parallel = units > 1 and time >= WORTH
+        return Call(name, kernel, touched, symbols, units, time, parallel, checked)
 
     def _scope(self, pointers: dict[Symbol, Any], error: Any = None) -> Scope:
         return Scope(self.graph, self.fusion.made, pointers, error, self.target)
@@ -485,15 +493,18 @@ def _settled(graph: Graph) -> Graph:
     return graph
 
 
-def work(kernel: Kernel) -> int:
-    """Elements that a kernel goes through."""
-    sizes = [math.prod(kernel.space)]
-    if kernel.equation is not None:
-        sizes += [math.prod(s.shape) for s in kernel.equation.inputs]
-    if kernel.kind == "matmul" and kernel.equation is not None:
-        inner = kernel.equation.inputs[0].shape[-2 if kernel.equation.params["ta"] else -1]
-        return math.prod(kernel.space) * inner
-    return max(sizes)
+def nanoseconds(kernel: Kernel, made: Sequence[Equation], symbols: Sequence[Symbol]) -> float:
+    """About how long one thread needs for a kernel that computes `made` and touches `symbols`."""
+    equation, elements = kernel.equation, math.prod(kernel.space)
+    products = 0
+    if equation is not None:
+        elements = max([elements, *(math.prod(s.shape) for s in equation.inputs)])
+        if kernel.kind == "matmul":
+            inner = equation.inputs[0].shape[-2 if equation.params["ta"] else -1]
+            products = math.prod(kernel.space) * inner
+            elements = math.prod(kernel.space)
+    costs = (products, elements * len(made), sum(map(nbytes, symbols)))
+    return max(cost / speed for cost, speed in zip(costs, SPEED, strict=True))
 
 
 def _nothing() -> None:

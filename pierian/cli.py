@@ -25,16 +25,13 @@ from pierian import data, io, nn, optim
 from pierian.base import file
 from pierian.base.errors import CheckpointError, DataError, PierianError, message
 from pierian.base.version import __version__
-from pierian.compiler.jit import Jit, jit
 from pierian.data.order import whole
 from pierian.data.source import SOURCES
 from pierian.nn.module import Module
 from pierian.ops.composite import softmax
 from pierian.ops.random import manual_seed
 from pierian.train import recipe as recipes
-from pierian.train.feed import Form, open_feed
-from pierian.train.fit import prepare
-from pierian.train.steps import train_step
+from pierian.train.steps import steps_of, train_step
 
 DATASETS = {"mnist": data.mnist, "fashion_mnist": data.fashion_mnist}
 SIDE = 28  # pixels of an image, in both directions
@@ -49,7 +46,12 @@ MODELS: dict[str, Callable[[], Module]] = {
 }
 MODEL, CONFIG, HISTORY, CURVES = "model.safetensors", "config.json", "history.json", "curves.png"
 INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
-VIEWS = {"graph": Jit.graph, "llvm-ir": Jit.llvm_ir, "assembly": Jit.assembly}
+EXPLAINED = 16  # batches to measure with
+VIEWS: dict[str, Callable[[Any], Any]] = {
+    "graph": lambda step: step.graph(),
+    "llvm-ir": lambda step: step.llvm_ir(),
+    "assembly": lambda step: step.assembly(),
+}
 PACKAGES = {
     "needs": ("numpy", "llvmlite", "safetensors", "tqdm"),
     "extra data": ("pooch", "Pillow"),
@@ -206,24 +208,24 @@ def predict(args: argparse.Namespace) -> int:
 
 
 def explain(args: argparse.Namespace) -> int:
-    """`pierian explain`: the step that `fit` takes, on made-up images of the data set's size."""
+    """`pierian explain`: the step that `fit` takes, rows gathered and all, on made-up images."""
     size = whole("explain", "batch_size", args.batch_size, least=1, fix="Pass --batch-size 128")
     manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
-    x, y = rng.random((size, SIDE, SIDE), np.float32), rng.integers(0, 10, size)
+    count = size * EXPLAINED
+    x, y = rng.random((count, SIDE, SIDE), np.float32), rng.integers(0, 10, count)
     model: Any = MODELS[args.model]()
-    model.compile(chosen_optimizer(args), "cross_entropy")
-    recipe = recipes.of("explain", model)
-    feed = open_feed(Form("explain", x.dtype), x, y, batch_size=size)
-    prepare("explain", model, recipe, feed)
-    step, batch = jit(train_step(model, recipe)), feed.first().tensors()
+    model.compile(chosen_optimizer(args), "cross_entropy", jit=True)
+    model.fit(x, y, size, verbose=0)
+    (steps,) = steps_of(train_step, model, recipes.of("explain", model)).resident.values()
+    steps.position.value[...] = 0
     if args.view is not None:
-        text = str(VIEWS[args.view](step, *batch))
+        text = str(VIEWS[args.view](steps.native))
         print(text)
         record = {args.view: text}
     else:
         name = f"{args.dataset} {args.model}, {args.optimizer}, batch of {size}"
-        found = replace(step.explain(*batch), name=name)
+        found = replace(steps.native.explain(), name=name)
         print(found)
         record = found.data()
     if args.json:

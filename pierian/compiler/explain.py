@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -196,10 +197,15 @@ def explain(
     else:
         given = [made_up(s) for s in program.graph.inputs] if arrays is None else arrays
         copies = [array.copy() for array in given]
+
+        def restore() -> None:
+            for array, value in zip(copies, given, strict=True):
+                np.copyto(array, value)
+
+        timed = Timed(program)
         try:
-            took = shortest(lambda times: program.run(copies, times)) * 1e6
-            timed = Timed(program)
-            shortest(lambda times: timed.run(copies, times))
+            took = shortest(partial(program.run, copies), restore) * 1e6
+            shortest(partial(timed.run, copies), restore)
         except IndexError as error:
             note = f"not measured: {error}"
         else:
@@ -228,7 +234,6 @@ def _row(program: Program, kernel: Kernel, call: Call | None) -> Row:
     reads = sorted(kernel.reads - set(kernel.writes), key=lambda symbol: symbol.index)
     reads = [symbol for symbol in reads if symbol in program.places]
     writes = [symbol for symbol in kernel.writes if symbol in program.places]
-    moved = sum(_looked_at(kernel, symbol) for symbol in reads) + sum(map(nbytes, writes))
     product = kernel.equation if kernel.kind == "matmul" else None
     return Row(
         kernel.kind,
@@ -237,10 +242,20 @@ def _row(program: Program, kernel: Kernel, call: Call | None) -> Row:
         list(map(repr, reads)),
         list(map(repr, writes)),
         sum(map(flops, equations)),
-        moved,
+        _moved(program, kernel, reads, writes),
         contraction.scratch(contraction_of(product), program.target) if product else 0,
         call is not None and call.parallel,
     )
+
+
+def _moved(program: Program, kernel: Kernel, reads: list[Symbol], writes: list[Symbol]) -> int:
+    """Bytes read and written. Of a tensor that is changed in place only what changes."""
+    equation, places = kernel.equation, program.places
+    if equation is not None and equation.primitive.startswith("scatter"):
+        old, values, *indices = equation.inputs
+        if places.get(equation.output) == places.get(old):
+            return 2 * nbytes(values) + sum(map(nbytes, indices))
+    return sum(_looked_at(kernel, symbol) for symbol in reads) + sum(map(nbytes, writes))
 
 
 def _looked_at(kernel: Kernel, symbol: Symbol) -> int:

@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,8 @@ from pierian.compiler.stages import Stages
 
 CLOCK = int(getattr(time, "CLOCK_MONOTONIC", 0))  # as `clock_gettime` numbers it here
 LONG = 0.25  # seconds of runs of one program: enough to meet quiet moments of a busy machine
-PARTS = 50  # into which that time is cut, of which the quickest counts
+PARTS = 100  # into which that time is cut, short enough for some to be undisturbed
+FEWEST = 5  # measurements, however long they take
 _labels = itertools.count()
 
 
@@ -101,22 +102,33 @@ def nanoseconds(b: ir.IRBuilder) -> Any:
     return b.add(b.mul(seconds, number(10**9)), rest)
 
 
-def shortest(run: Callable[[int], Any], least: float | None = None) -> float:
+def shortest(
+    run: Callable[[int], Any], before: Callable[[], Any] = int, least: float | None = None
+) -> float:
     """Seconds of one of the runs that `run(times)` makes in a row, where it was quickest.
 
-    Args:  least  how long to go on measuring, in seconds; LONG when None.
+    Args:    before  called ahead of every such row, outside of the time.
+             least   how long to go on measuring, in seconds; LONG when None.
+    Raises:  IndexError when even the first run of a row meets an index outside of its axis: one
+             that counts the runs limits how many are in a row.
     """
     least = LONG if least is None else least
-    run(1)
-    times, best, begun = 1, math.inf, time.perf_counter()
-    while time.perf_counter() - begun < least:
+    times, longer, found, begun = 1, True, list[float](), time.perf_counter()
+    while len(found) < FEWEST or time.perf_counter() - begun < least:
+        before()
         started = time.perf_counter()
-        run(times)
+        try:
+            run(times)
+        except IndexError:
+            if times == 1:
+                raise
+            times, longer = times // 2, False
+            continue
         took = time.perf_counter() - started
-        best = min(best, took / times)
-        if took < least / PARTS:
+        found.append(took / times)
+        if longer and took < least / PARTS:
             times *= 2
-    return best
+    return min(found)
 
 
 # What the machine can do
@@ -125,7 +137,7 @@ def shortest(run: Callable[[int], Any], least: float | None = None) -> float:
 CHAINS = 12  # sums that do not wait for each other: as many as fit into 16 registers
 UNROLLED = 4  # registers per turn of the loop
 LEVELS = tuple(1 << n for n in range(14, 28, 2))  # bytes: from an L1 cache to memory
-QUICK = 0.02  # seconds per limit
+LIMITS = 0.05  # seconds per limit
 FLOATS: dict[int, np.dtype] = {4: np.dtype("float32"), 8: np.dtype("float64")}
 
 
@@ -158,7 +170,8 @@ def peak(target: Target, threads: int) -> Peak:
     def seconds(name: str) -> float:
         """Of one turn."""
         entry = library.addresses[name]
-        return shortest(lambda times: pool().run(entry, table, errors, threads, times), QUICK)
+        run = partial(pool().run, entry, table, errors, threads)
+        return shortest(run, least=LIMITS)
 
     flops = {n: 2 * CHAINS * target.lanes(8 * n) * threads / seconds(f"fma{n}") for n in FLOATS}
     bandwidth = {}

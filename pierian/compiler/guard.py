@@ -6,6 +6,7 @@ between training and use, names are bound anew. To guard one more thing: another
 
 from __future__ import annotations
 
+import dis
 import functools
 import types
 import weakref
@@ -20,6 +21,8 @@ from pierian.core.trace import Traced, wants_grad
 
 # globals and closures that are not guarded: nobody binds those anew in a running program
 FIXED = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type)
+GLOBALS = ("LOAD_GLOBAL", "LOAD_NAME")
+ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
 PLAIN = (bool, int, float, complex, str, bytes)
 MISSING = object()
 
@@ -138,8 +141,8 @@ def names_read(fn: Any, objects: Iterable[Any]) -> list[Read]:
     names: set[str] = set()
     owners = list(objects)
     for function in _functions(fn, owners):
-        own = set(_names(function.__code__))
-        names |= own
+        own = set(_names(function.__code__, GLOBALS))
+        names |= set(_names(function.__code__, ATTRIBUTES))
         cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
         places = [(name, functools.partial(_content, cell)) for name, cell in cells]
         bound = function.__globals__
@@ -162,11 +165,14 @@ def _content(cell: Any) -> Any:
         return MISSING
 
 
-def _names(code: types.CodeType) -> Iterator[str]:
-    yield from code.co_names
+def _names(code: types.CodeType, loads: tuple[str, ...]) -> Iterator[str]:
+    """The names that the instructions `loads` of a function and those inside it are about."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in loads:
+            yield instruction.argval
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            yield from _names(constant)
+            yield from _names(constant, loads)
 
 
 def _functions(fn: Any, owners: list[Any]) -> Iterator[types.FunctionType]:
@@ -189,4 +195,5 @@ def _functions(fn: Any, owners: list[Any]) -> Iterator[types.FunctionType]:
             yield found
             bound = found.__globals__
             stack += [_content(cell) for cell in found.__closure__ or ()]
-            stack += [bound[name] for name in set(_names(found.__code__)) if name in bound]
+            named = set(_names(found.__code__, GLOBALS))
+            stack += [bound[name] for name in named & bound.keys()]

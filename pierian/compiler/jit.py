@@ -256,6 +256,9 @@ class Jit:
     def __repr__(self) -> str:
         return f"jit({self.name})"
 
+    def __reduce__(self) -> str:
+        return str(self.__qualname__)  # pickled by name and copied as itself, as functions are
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if mode.tracer is not None or self.reason:  # inside another trace: part of that graph
             return self._eagerly(args, kwargs)

@@ -87,7 +87,7 @@ class Traced:
         values = iter(grads)
         for owner, present in self.grads:
             tensor = leaves[owner] if isinstance(owner, int) else owner
-            tensor.grad = next(values) if present else None
+            tensor._grad = next(values) if present else None
         for state, name, value in self.changes:
             state[name] = value
             changed()

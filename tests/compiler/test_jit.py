@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import inspect
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -470,6 +472,40 @@ def test_names_bound_anew_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules[__name__], "factor", float("4.0"))
     assert fn(one).item() == 42
     assert fn.traces == 4
+
+
+data = 0
+
+
+def test_names_of_attributes_are_not_those_of_globals(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Holder:
+        level = 1.0
+
+        def __init__(self) -> None:
+            self.gain, self.note = 2.0, 0
+
+        @pr.jit
+        def fn(self, x: Tensor) -> Tensor:
+            return x.data * self.gain + self.level
+
+    holder = Holder()
+    for k in range(3):
+        monkeypatch.setattr(sys.modules[__name__], "data", k)
+        holder.note = k
+        assert holder.fn(pr.ones(())).item() == 3
+    assert Holder.fn.traces == 1
+    holder.gain = 5.0
+    assert holder.fn(pr.ones(())).item() == 6
+
+
+@pr.jit
+def at_top(x: Tensor) -> Tensor:
+    return x * 2
+
+
+def test_compiled_functions_are_copied_and_pickled_as_functions_are() -> None:
+    assert copy.deepcopy({"f": at_top})["f"] is at_top
+    assert pickle.loads(pickle.dumps(at_top)) is at_top
 
 
 def test_grad_mode_at_the_call_counts() -> None:

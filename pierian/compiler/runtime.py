@@ -29,10 +29,11 @@ VOID = ir.VoidType()
 SEGMENT = ir.FunctionType(VOID, [TABLE, WORD, I64, I64, WORD, I64])
 
 LINE = 8  # words in a cache line of 64 bytes; each field has its own, so that none slows another
-GENERATION, FUNCTION, ARGUMENTS, ERROR, THREADS, TIMES, DONE, QUIT, ARRIVED, PASSED = (
-    LINE * i for i in range(10)
+GENERATION, FUNCTION, ARGUMENTS, ERROR, TIMES, DONE, QUIT, ARRIVED, PASSED = (
+    LINE * i for i in range(9)
 )
-WORDS = LINE * 10
+WORDS = LINE * 9
+MOST_THREADS = (1 << 16) - 1  # these bits of GENERATION say how many, those above count the jobs
 SPINS = 2_000  # looks at a word before giving way: a few microseconds
 YIELDS = 200  # times of giving way before sleeping: about a tenth of a millisecond
 NAP = 50  # microseconds
@@ -112,11 +113,13 @@ def _module() -> ir.Module:
     b.position_at_end(again)
     generation = field(b, control, GENERATION)
     wait_until_changed(b, generation, b.load(seen), may_sleep=True)
-    b.store(b.load_atomic(generation, "acquire", 8), seen)
+    word = b.load_atomic(generation, "acquire", 8)
+    b.store(word, seen)
     quit_ = b.load_atomic(field(b, control, QUIT), "acquire", 8)
     b.cbranch(b.icmp_unsigned("!=", quit_, ir.Constant(I64, 0)), leave, work)
     b.position_at_end(work)
-    threads = b.load(field(b, control, THREADS))
+    # of the word that woke it: the fields may be those of a job that has not begun
+    threads = b.and_(word, ir.Constant(I64, MOST_THREADS))
     with b.if_then(b.icmp_unsigned("<", index, threads)):
         segment = b.inttoptr(b.load(field(b, control, FUNCTION)), SEGMENT.as_pointer())
         table = b.inttoptr(b.load(field(b, control, ARGUMENTS)), TABLE)
@@ -134,11 +137,13 @@ def _module() -> ir.Module:
     b = ir.IRBuilder(launch.append_basic_block("entry"))
     for offset, value in [(FUNCTION, segment), (ARGUMENTS, table), (ERROR, error)]:
         b.store(b.ptrtoint(value, I64), field(b, control, offset))
-    b.store(threads, field(b, control, THREADS))
     b.store(times, field(b, control, TIMES))
     done = field(b, control, DONE)
     b.store_atomic(ir.Constant(I64, 0), done, "release", 8)
-    b.atomic_rmw("add", field(b, control, GENERATION), ir.Constant(I64, 1), "acq_rel")
+    generation = field(b, control, GENERATION)
+    count = b.and_(b.load(generation), ir.Constant(I64, ~MOST_THREADS))
+    count = b.add(count, ir.Constant(I64, MOST_THREADS + 1))
+    b.store_atomic(b.or_(count, threads), generation, "seq_cst", 8)
     b.call(segment, [table, error, ir.Constant(I64, 0), threads, control, times])
     wait = launch.append_basic_block("join")
     out = launch.append_basic_block("out")
@@ -196,7 +201,7 @@ class Pool:
         """Let the workers return; at the end of the process."""
         words = (ctypes.c_int64 * WORDS).from_address(self.control)
         words[QUIT] = 1
-        words[GENERATION] += 1
+        words[GENERATION] += MOST_THREADS + 1
 
 
 _pools = itertools.count()

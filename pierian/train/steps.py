@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pierian.base.dtypes import float64, int64
-from pierian.base.errors import CompileError, TraceError
+from pierian.base.errors import CompileError, TraceError, message
 from pierian.core.autodiff import no_grad
 from pierian.core.tensor import Tensor, make
 from pierian.nn.module import Module
@@ -160,10 +160,19 @@ def steps_of(of: Callable[[Module, Recipe], Step], model: Module, recipe: Recipe
 
 
 def compiled(step: Callable[..., Any]) -> Any:
-    """`step`, compiled; llvmlite is imported here."""
+    """`step`, compiled; llvmlite is imported here.
+
+    Raises:  CompileError where there is no compiler.
+    """
     from pierian.compiler.jit import jit
 
-    return jit(step)
+    native = jit(step)
+    if native.reason:
+        raise CompileError(
+            message("compile", "steps need the compiler", "llvmlite and a CPU that it knows",
+                    native.reason, "Install llvmlite again, or pass jit=False")
+        )  # fmt: skip
+    return native
 
 
 class Resident:

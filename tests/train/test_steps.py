@@ -165,6 +165,19 @@ def test_jit_true_asks_for_a_program(blobs: Problem) -> None:
 
 
 @pytest.mark.parametrize("callbacks", [None, [AtBatches()]], ids=["blocks", "batches"])
+def test_without_a_compiler_training_is_eager_and_says_so_once(
+    callbacks: Any, blobs: Problem, capsys: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("pierian.compiler.jit.missing", "llvmlite cannot be loaded (for a test)")
+    model = network("auto")
+    model.fit(blobs.x, blobs.y, epochs=2, verbose=0, callbacks=callbacks)
+    model.evaluate(blobs.x, blobs.y, verbose=0)
+    assert capsys.readouterr().err.count("llvmlite cannot be loaded (for a test)") == 1
+    with pytest.raises(pr.CompileError, match=r"for a test\)\. Install llvmlite again"):
+        network(True).fit(blobs.x, blobs.y, verbose=0, callbacks=callbacks)
+
+
+@pytest.mark.parametrize("callbacks", [None, [AtBatches()]], ids=["blocks", "batches"])
 def test_divergence_names_epoch_and_batch(callbacks: Any, blobs: Problem) -> None:
     x = blobs.x.copy()
     x[200] = np.nan

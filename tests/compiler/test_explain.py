@@ -271,6 +271,9 @@ def test_measured_programs_compute_the_same(seed: int, threads: int) -> None:
 def test_peak_is_measured_once() -> None:
     limits = peak(llvm.target(), 2)
     assert limits is peak(llvm.target(), 2)
+    higher = peak(llvm.target(), 2, again=True)
+    assert all(higher.flops[n] >= rate for n, rate in limits.flops.items())
+    assert all(higher.bandwidth[n] >= rate for n, rate in limits.bandwidth.items())
     assert min(*limits.flops.values(), *limits.bandwidth.values()) > 1e6
     sizes = list(limits.bandwidth)
     for size, level in [(0, sizes[0]), (sizes[0], sizes[0]), (sizes[0] + 1, sizes[1]),

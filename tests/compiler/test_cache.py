@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,3 +73,54 @@ def test_least_recently_used_entries_go_first(monkeypatch: pytest.MonkeyPatch) -
 def test_key_tells_parts_apart() -> None:
     names = {cache.key("ab", "c"), cache.key("a", "bc"), cache.key("abc"), cache.key("abc", "")}
     assert len(names) == 4
+
+
+PROGRAM = """
+import pierian as pr
+step = pr.jit(lambda x: (pr.exp(x) @ x.T).sum(0))
+print(step(pr.ones((3, 2))).tolist(), step.explain(pr.ones((3, 2))).cached)
+"""
+ANSWER = str([3 * 2 * 2.7182817459106445] * 3)
+KILLED = """
+import os, signal
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+os.{} = die
+"""
+
+
+def start(program: str) -> Any:
+    return subprocess.Popen([sys.executable, "-c", program], text=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE)  # fmt: skip
+
+
+def ends_well(process: Any) -> str:
+    """What the process printed, which was the right answer and no complaint."""
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    assert out.startswith(ANSWER[:7]), out
+    return str(out)
+
+
+def test_processes_that_compile_the_same_program_at_once() -> None:
+    for process in [start(PROGRAM) for _ in range(3)]:
+        ends_well(process)
+    assert "True" in ends_well(start(PROGRAM))
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_process_killed_while_it_writes_an_entry(call: str) -> None:
+    killed = start(KILLED.format(call) + PROGRAM)
+    killed.communicate(timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    ends_well(start(PROGRAM))
+    assert "True" in ends_well(start(PROGRAM))
+
+
+def test_damaged_entries_of_a_program_are_compiled_anew() -> None:
+    ends_well(start(PROGRAM))
+    for path in cache.folder().glob("*" + cache.ENDING):
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) // 2] + b"?" + data[len(data) // 2 + 1 :])
+    ends_well(start(PROGRAM))
+    assert "True" in ends_well(start(PROGRAM))

@@ -1,9 +1,11 @@
-"""Matrix products of the compiler alone: GFLOP/s, share of the FMA peak, time to compile.
+"""Matrix products of the compiler alone: time, GFLOP/s, share of the FMA peak, time to compile.
 
-    python -m benchmarks.contraction [--target x86-64-v3] [--threads] [--shape 128,512,784] [--all]
+    python -m benchmarks.contraction [--target x86-64-v3] [--dtype float64] [--seconds 0.3]
+    python -m benchmarks.contraction --shape 1000,1000,1000 --layouts nn,nt,tn
 
-The peak is that of a generated loop of multiply-adds on registers, measured before each row, since
-other users of the machine change it.
+One thread, and its own time. The peak is that of a generated loop of multiply-adds on registers,
+measured in turns with each row, since other users of the machine change it. To add a row: one in
+`ROWS`.
 """
 
 from __future__ import annotations
@@ -19,14 +21,53 @@ import numpy as np
 from pierian.compiler import contraction as con
 from pierian.compiler import element as el
 from pierian.compiler.element import I64
-from pierian.compiler.llvm import Library, Target, assembly, ir, load, object_code, target
+from pierian.compiler.llvm import Library, Target, ir, load, object_code, target
 
-LAYOUTS = ("nn", "nt", "tn", "tt")  # of A and of B: rows contiguous (n), or columns (t)
-SHAPES = ((128, 512, 784), (512, 784, 128), (128, 10, 512), (10, 512, 128), (128, 512, 10),
-          (256, 10, 784), (10, 784, 256), (256, 30, 784), (30, 784, 256), (512, 1024, 4096),
-          (128, 4096, 4096), (1024, 1024, 1024), (4096, 4096, 128), (1, 30, 784), (30, 784, 1),
-          (1, 10, 30), (1, 2, 2), (1, 1024, 1024), (1024, 1, 1024))  # fmt: skip
+
+@dataclass(frozen=True)
+class Row:
+    """C = A @ B of m rows and n columns.
+
+    Args:  layout  of A and of B: rows contiguous (n), or columns (t).
+           adam    C is the gradient of a weight, which is updated instead of storing C.
+    """
+
+    what: str
+    m: int
+    n: int
+    k: int
+    layout: str
+    adam: bool = False
+
+
+ROWS = (
+    Row("mlp 784-512-10, b128: forward", 128, 512, 784, "nt"),
+    Row("... second layer", 128, 10, 512, "nt"),
+    Row("... gradient of the hidden layer", 128, 512, 10, "nn"),
+    Row("... gradient of the weight", 10, 512, 128, "tn"),
+    Row("... of the first weight", 512, 784, 128, "tn"),
+    Row("... with Adam's update", 512, 784, 128, "tn", adam=True),
+    Row("softmax 784-10, b256: forward", 256, 10, 784, "nt"),
+    Row("... gradient of the weight", 10, 784, 256, "tn"),
+    Row("threes 784-30-1, b256: forward", 256, 30, 784, "nt"),
+    Row("... second layer", 256, 1, 30, "nt"),
+    Row("... gradient of the weight", 30, 784, 256, "tn"),
+    Row("grus 784-30-10-10, b1: forward", 1, 30, 784, "nt"),
+    Row("... second layer", 1, 10, 30, "nt"),
+    Row("... gradient of the weight", 30, 784, 1, "tn"),
+    Row("fizzbuzz 10-25-4, b1: forward", 1, 25, 10, "nt"),
+    Row("... second layer", 1, 4, 25, "nt"),
+    Row("... gradient of the weight", 25, 10, 1, "tn"),
+    Row("xor 2-2-1, b1: forward", 1, 2, 2, "nt"),
+    Row("large", 1024, 1024, 1024, "nn"),
+    Row("large", 1024, 1024, 1024, "nt"),
+    Row("large", 1024, 1024, 1024, "tn"),
+    Row("long", 512, 1024, 4096, "nt"),
+    Row("wide", 4096, 4096, 128, "nn"),
+    Row("vector", 1, 1024, 1024, "nt"),
+)
 PEAK_SUMS = 12  # registers of the peak loop: enough to hide the latency, few enough for 16
+RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8  # Adam's usual ones
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +80,6 @@ class Kernel:
     compile_ms: float
     scratch: int
     units: int
-    text: str
 
 
 def strides(layout: str, m: int, n: int, k: int) -> tuple[int, int, int, int]:
@@ -47,8 +87,11 @@ def strides(layout: str, m: int, n: int, k: int) -> tuple[int, int, int, int]:
     return (*((k, 1) if layout[0] == "n" else (1, m)), *((n, 1) if layout[1] == "n" else (1, k)))
 
 
-def compile_product(c: con.Contraction, chosen: Target, listing: bool = False) -> Kernel:
-    """void repeat(A, B, C, scratch, begin, end, times), C with contiguous rows."""
+def compile_product(c: con.Contraction, chosen: Target, adam: bool = False) -> Kernel:
+    """void repeat(A, B, C, scratch, begin, end, times), C with contiguous rows.
+
+    With `adam`, C is three arrays of its size: the weight and its two moments.
+    """
     start = time.perf_counter()
     module = ir.Module()
     pointer = el.scalar_type(c.dtype).as_pointer()
@@ -59,11 +102,19 @@ def compile_product(c: con.Contraction, chosen: Target, listing: bool = False) -
         argument.add_attribute("noalias")
     builder = ir.IRBuilder(function.append_basic_block("entry"))
 
-    def store(builder: ir.IRBuilder, i: Any, j: Any, _lanes: int, value: Any) -> None:
-        place = builder.gep(out, [builder.add(builder.mul(i, I64(c.n)), j)])
-        el.store(builder, value, place, c.dtype)
+    def finish(builder: ir.IRBuilder, i: Any, j: Any, lanes: int, value: Any) -> None:
+        place = builder.add(builder.mul(i, I64(c.n)), j)
+        if not adam:
+            el.store(builder, value, builder.gep(out, [place]), c.dtype)
+            return
+        places = [
+            builder.gep(out, [builder.add(place, I64(slot * c.m * c.n))]) for slot in range(3)
+        ]
+        old = [el.load(builder, pointer, c.dtype, lanes) for pointer in places]
+        for new, pointer in zip(updated(builder, value, *old), places, strict=True):
+            el.store(builder, new, pointer, c.dtype)
 
-    con.emit(builder, c, a, b, scratch, begin, end, store, chosen)
+    con.emit(builder, c, a, b, scratch, begin, end, finish, chosen)
     builder.ret_void()
     function.attributes.add("noinline")
     repeated(module, function)
@@ -73,9 +124,16 @@ def compile_product(c: con.Contraction, chosen: Target, listing: bool = False) -
     library = load(code, ["repeat"], f"product{time.perf_counter_ns()}")
     types = [ctypes.c_void_p] * 4 + [ctypes.c_int64] * 3
     call = ctypes.CFUNCTYPE(None, *types)(library.addresses["repeat"])
-    text = assembly(module, chosen) if listing else ""
     return Kernel(library, call, (middle - start) * 1e3, (stop - middle) * 1e3,
-                  con.scratch(c, chosen), con.units(c, chosen), text)  # fmt: skip
+                  con.scratch(c, chosen), con.units(c, chosen))  # fmt: skip
+
+
+def updated(b: ir.IRBuilder, g: Any, w: Any, m: Any, v: Any) -> tuple[Any, Any, Any]:
+    """Adam's new weight and moments."""
+    m = b.fadd(m, b.fmul(b.fsub(g, m), el.like(g, 1 - BETA1)))
+    v = b.fadd(v, b.fmul(b.fsub(b.fmul(g, g), v), el.like(g, 1 - BETA2)))
+    root = b.fadd(el.intrinsic(b, "llvm.sqrt", v), el.like(g, EPSILON))
+    return b.fsub(w, b.fmul(b.fdiv(m, root), el.like(g, RATE))), m, v
 
 
 def repeated(module: ir.Module, function: Any) -> None:
@@ -133,23 +191,26 @@ def compile_peak(chosen: Target, dtype: np.dtype) -> tuple[Any, int, Library]:
 
 
 def best(call: Any, seconds: float) -> float:
-    """The shortest time of a call, tried for so long."""
-    shortest, stop = float("inf"), time.perf_counter() + seconds
-    while True:
-        start = time.perf_counter()
+    """A short time of a call, tried for so long: one that a tenth of the tries stay below.
+
+    Only the thread's own time counts; what a busy system takes away from it is now and then wrong,
+    which spoils the very shortest.
+    """
+    times, stop = [], time.perf_counter() + seconds
+    while not times or time.perf_counter() < stop:
+        start = time.thread_time()
         call()
-        now = time.perf_counter()
-        shortest = min(shortest, now - start)
-        if now > stop:
-            return shortest
+        times.append(time.thread_time() - start)
+    return sorted(times)[len(times) // 10]
 
 
-def measure(c: con.Contraction, chosen: Target, peak: Any, seconds: float) -> str:
+def measure(row: Row, chosen: Target, dtype: np.dtype, peak: Any, seconds: float) -> str:
     """One row of the table."""
-    kernel = compile_product(c, chosen)
+    c = con.Contraction(row.m, row.n, row.k, *strides(row.layout, row.m, row.n, row.k), dtype)
+    kernel = compile_product(c, chosen, row.adam)
     rng = np.random.default_rng(0)
     a, b = (rng.standard_normal(size, c.dtype) for size in (c.m * c.k, c.k * c.n))
-    out = np.empty(c.m * c.n, c.dtype)
+    out = np.ones(c.m * c.n * 3, c.dtype)
     scratch = np.empty(kernel.scratch + 64, np.uint8)
     own = -(-scratch.ctypes.data // 64) * 64
     arguments = (a.ctypes.data, b.ctypes.data, out.ctypes.data, own, 0, kernel.units)
@@ -163,12 +224,13 @@ def measure(c: con.Contraction, chosen: Target, peak: Any, seconds: float) -> st
         top = max(top, flops * rounds / best(lambda: loop(buffer.ctypes.data, rounds), 0.01))
         fastest = min(fastest, best(lambda: kernel.call(*arguments, repeats), seconds) / repeats)
     rate = 2 * c.m * c.n * c.k / fastest
-    p = con._planned(c, chosen)[1]
-    shape = f"{p.rows}x{p.columns}{' inner' if p.inner else ''}, {p.source}"
-    shape += f", block {p.block}" if p.block < c.k else ""
-    shape += f", {p.chains} chains" if p.chains > 1 else ""
-    return (f"{fastest * 1e6:10.2f} | {rate / 1e9:7.1f} | {100 * rate / top:4.0f} % | "
-            f"{kernel.write_ms:5.1f} + {kernel.compile_ms:5.1f} | {shape}")  # fmt: skip
+    p = con.planned(c, chosen)[1]
+    notes = [f"{p.rows}x{p.columns}"]
+    notes += ["lanes along k"] * p.inner + ["copied"] * p.packed + ["staged"] * p.staged
+    notes += [f"{c.k} in steps of {p.block}"] * (p.block < c.k)
+    return (f"{row.what} | {c.m}, {c.n}, {c.k} | {row.layout} | {fastest * 1e6:.3g} | "
+            f"{rate / 1e9:.4g} | {100 * rate / top:.0f} % | "
+            f"{kernel.write_ms:.1f} + {kernel.compile_ms:.1f} | {', '.join(notes)}")  # fmt: skip
 
 
 def main() -> None:
@@ -176,21 +238,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--target", help="a CPU that LLVM knows; default: this one")
     parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--shape", help="m,n,k; default: those of the usual models")
-    parser.add_argument("--layouts", default=",".join(LAYOUTS))
-    parser.add_argument("--seconds", type=float, default=0.1, help="per row")
+    parser.add_argument("--shape", help="m,n,k; default: the rows of this file")
+    parser.add_argument("--layouts", default="nn,nt,tn", help="of --shape")
+    parser.add_argument("--seconds", type=float, default=0.2, help="per row")
     options = parser.parse_args()
     chosen, dtype = target(options.target), np.dtype(options.dtype)
-    given = options.shape
-    shapes = (tuple(int(x) for x in given.split(",")),) if given else SHAPES
+    rows = ROWS
+    if options.shape:
+        m, n, k = (int(size) for size in options.shape.split(","))
+        rows = tuple(Row("given", m, n, k, layout) for layout in options.layouts.split(","))
     peak = compile_peak(chosen, dtype)
-    print("| m, n, k | layout | µs | GFLOP/s | of peak | compile ms | tile |")
-    print("|---|---|---|---|---|---|---|")
-    for m, n, k in shapes:
-        for layout in options.layouts.split(","):
-            c = con.Contraction(m, n, k, *strides(layout, m, n, k), dtype)
-            row = measure(c, chosen, peak, options.seconds / 3)
-            print(f"| {m}, {n}, {k} | {layout} | {row} |", flush=True)
+    print(f"{chosen.cpu}, {8 * chosen.vector} bits, {dtype}, one thread\n")
+    print("| what | m, n, k | layout | µs | GFLOP/s | of peak | write + compile ms | tile |")
+    print("|---|---|---|--:|--:|--:|--:|---|")
+    for row in rows:
+        print(f"| {measure(row, chosen, dtype, peak, options.seconds / 3)} |", flush=True)
 
 
 if __name__ == "__main__":

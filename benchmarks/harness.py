@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import platform
 import re
@@ -144,4 +145,4 @@ def micro(seconds: float) -> str:
     ('1235', '1.23')
     """
     value = seconds * 1e6
-    return f"{value:.{max(0, 2 - len(str(int(value))) + 1)}f}"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f}"

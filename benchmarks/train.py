@@ -55,7 +55,7 @@ def summary(workload: Workload, peer: str, answers: list[Any]) -> dict[str, Any]
 
 
 def same_work(results: list[dict[str, Any]]) -> bool:
-    """Whether all peers of each workload had the same loss after the same steps."""
+    """Whether all peers of each workload had the same mean loss over the same steps."""
     good = True
     for name in {r["workload"] for r in results}:
         losses = {r["peer"]: r["loss"] for r in results if r["workload"] == name}

@@ -66,7 +66,13 @@ def test_flops_of_a_step_leave_out_the_gradient_of_the_data() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(1.2345e-3, "1234"), (9.96e-4, "996"), (5.04e-5, "50.4"), (1.236e-6, "1.24"), (5e-8, "0.05")],
+    [
+        (1.2345e-3, "1234"),
+        (9.96e-4, "996"),
+        (5.04e-5, "50.4"),
+        (1.236e-6, "1.24"),
+        (5e-8, "0.0500"),
+    ],
 )
 def test_micro_shows_three_digits(seconds: float, text: str) -> None:
     assert micro(seconds) == text

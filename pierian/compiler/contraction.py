@@ -120,13 +120,13 @@ class Plan:
 
 def units(contraction: Contraction, target: Target) -> int:
     """How many work units there are: tiles of C, column by column."""
-    c, p = _planned(contraction, target)
+    c, p = planned(contraction, target)
     return -(-c.m // p.rows) * -(-c.n // p.columns) if c.m and c.n else 0
 
 
 def scratch(contraction: Contraction, target: Target) -> int:
     """Bytes that each thread needs while it computes; best aligned to a cache line."""
-    c, p = _planned(contraction, target)
+    c, p = planned(contraction, target)
     return (_packed(p) + p.staged * _held(c, p) * p.rows * p.stored) * c.dtype.itemsize
 
 
@@ -163,7 +163,7 @@ def emit(
                      need not be a power of two. It may be written several times, in loops; each
                      element of C gets there once, after its whole sum is known.
     """
-    c, p = _planned(contraction, target)
+    c, p = planned(contraction, target)
     if not (c.m and c.n):
         return
     if c is contraction:
@@ -181,7 +181,7 @@ def emit(
 # Choosing
 
 
-def _planned(contraction: Contraction, target: Target) -> tuple[Contraction, Plan]:
+def planned(contraction: Contraction, target: Target) -> tuple[Contraction, Plan]:
     """What to compute and how: a column is computed as a row, where lanes can be used."""
     c = contraction.transposed if contraction.n == 1 < contraction.m else contraction
     return c, plan(c, target) if c.m and c.n else Plan(1, 1, 1)
@@ -210,10 +210,13 @@ def _plans(c: Contraction, target: Target) -> Iterator[Plan]:
 
 
 def _registers(target: Target) -> int:
-    """How many vector registers sums and operands can have."""
+    """How many vector registers sums and operands can have.
+
+    One is left for what the epilogue keeps in it: for want of it, LLVM would put a sum in memory.
+    """
     if target.vector == 64 or not target.triple.startswith(("x86", "i")):
-        return 32
-    return 16 if target.vector == 32 else 15  # one holds products where there is no multiply-add
+        return 31
+    return 15 if target.vector == 32 else 14  # one holds products where there is no multiply-add
 
 
 def _power(n: int) -> int:

@@ -225,15 +225,19 @@ class Program:
     def module(self) -> ir.Module:
         """The LLVM IR of all segments."""
         module = ir.Module("pierian")
+        known: dict[str, Any] = {}
         with self.seconds.timed("code generation"):
             for segment in self.plan:
                 if isinstance(segment, Segment):
-                    functions = [self._kernel(module, call) for call in segment.calls]
+                    functions = [self._kernel(module, call, known) for call in segment.calls]
                     self._segment(module, segment, functions)
         return module
 
-    def _kernel(self, module: ir.Module, call: Call) -> Any:
-        """The function of a kernel: pointers that do not overlap, work units, error words."""
+    def _kernel(self, module: ir.Module, call: Call, known: dict[str, Any]) -> Any:
+        """The function of a kernel: pointers that do not overlap, work units, error words.
+
+        Kernels of equal code, as in layers of equal sizes, are one function.
+        """
         kinds = [el.memory_type(s.dtype).as_pointer() for s in call.symbols]
         kind = ir.FunctionType(ir.VoidType(), [*kinds, I64, I64, I64.as_pointer()])
         function = ir.Function(module, kind, call.name)
@@ -246,7 +250,10 @@ class Program:
         places = {s: argument_of[self.memory.get(s, s)] for s in call.touched}
         EMITTERS[call.kernel.kind](b, self._scope(places, error), call.kernel, begin, end)
         b.ret_void()
-        return function
+        code = str(function).replace(f'"{call.name}"', "", 1)
+        if code in known:
+            del module.globals[call.name]
+        return known.setdefault(code, function)
 
     def _segment(self, module: ir.Module, segment: Segment, functions: list[Any]) -> None:
         """The kernels in order, each on this thread's share, as many times as wanted."""

@@ -140,9 +140,14 @@ class Entry:
         structure = self.traced.structure
         return results[0] if structure is trees.LEAF else trees.unflatten(structure, results)
 
+    def open(self) -> list[bool]:
+        """Of each leaf of the result, whether it may have a history."""
+        taped = mode.watch is not None and not self.traced.grads
+        return [taped or flag for flag in self.traced.open]
+
     def sources(self, leaves: list[Any]) -> bool:
         """Whether gradients of the result may be asked for after this call."""
-        if not mode.grad or self.traced.grads or not (any(self.traced.open) or mode.watch):
+        if not (mode.grad and any(self.open())):
             return False
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)] + self.guard.captured
         if mode.watch is not None:
@@ -163,8 +168,9 @@ class Entry:
             for i, t in enumerate(inputs)
             if isinstance(t, Tensor) and t.node is not None and i not in guard.own
         ]
-        opened = [mode.watch is not None or flag for flag in self.traced.open]
-        opened = [flag and is_floating(y.dtype) for flag, y in zip(opened, results, strict=True)]
+        opened = [
+            flag and is_floating(y.dtype) for flag, y in zip(self.open(), results, strict=True)
+        ]
         key = (*wanted, *opened)
         back = self.backwards.get(key)
         if back is None:
@@ -190,8 +196,8 @@ class Entry:
                 points[i] = tensor
             with _as_traced(self.guard, points[count:]), enable_grad():
                 outputs = trees.leaves(self.fn(points[:count]))
-            seeds = [y for y, flag in zip(outputs, opened, strict=True) if flag]
-            pairs = [(y.node, g) for y, g in zip(seeds, grads, strict=True) if y.node is not None]
+                ends = [y.node for y, flag in zip(outputs, opened, strict=True) if flag]
+            pairs = [(end, g) for end, g in zip(ends, grads, strict=True) if end is not None]
             nodes = [points[i].node for i in wanted]
             found = pullback(pairs, set(nodes), create_graph=True, retain=True)
             return [
@@ -441,9 +447,8 @@ class Jit:
                 break
             own |= more
         if self.pure:
-            results = len(traced.graph.outputs) - len(traced.updated)
-            del traced.graph.outputs[results:]
-            traced = replace(traced, updated=[], changes=[])
+            del traced.graph.outputs[len(traced.open) :]
+            traced = replace(traced, updated=[], grads=[], changes=[])
         seconds = time.perf_counter() - started
         given = [i for i, kind in enumerate(numbers) if kind is None and i not in own]
         entry = Entry(fn, traced, Guard(traced, outside, own, given), numbers, words)

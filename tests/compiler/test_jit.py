@@ -671,6 +671,32 @@ def test_backward_of_a_compiled_forward_pass() -> None:
     close(ends[1], ends[0])
 
 
+def test_results_that_are_captured_tensors() -> None:
+    w = pr.tensor([1.0, 2.0], requires_grad=True)
+    y = pr.jit(lambda x: (w, w.data, x))(pr.ones(2))
+    assert not np.shares_memory(y[0].numpy(), w.numpy())
+    assert [t.requires_grad for t in y] == [True, False, False]
+    (y[0] * 3.0).sum().backward()
+    assert w.grad.tolist() == [3, 3]
+
+
+def test_backward_inside_and_outside() -> None:
+    ends = []
+    for wrap in (lambda fn: fn, pr.jit):
+        w = pr.tensor([1.0, 2.0], requires_grad=True)
+
+        def fn(x: Tensor, w: Tensor = w) -> Tensor:
+            y = (w * x).sum()
+            y.backward(retain_graph=True)
+            return y
+
+        call = wrap(fn)
+        for _ in range(2):
+            call(pr.ones(2)).backward()
+        ends.append(w.grad)
+    close(ends[1], ends[0])
+
+
 def test_a_value_changed_before_backward_is_an_error() -> None:
     w = pr.tensor([2.0], requires_grad=True)
     y = pr.jit(lambda x: w * w * x)(pr.ones(1))

@@ -211,6 +211,8 @@ def explain(
             note = f"not measured: {error}"
         else:
             limits, rows = _held_against_peak(program, rows, timed.microseconds(), threads)
+            if any(map(_above, rows)):
+                note = "the machine is too busy for its peak to be measured; run this again later"
     return Explanation(
         name, rows, _memory(program),
         {stage: program.seconds[stage] for stage in STAGES if stage in program.seconds},
@@ -291,9 +293,14 @@ def _held_against_peak(
         limits = peak(program.target, threads, again=attempt > 0)
         pairs = zip(program.fusion.kernels, rows, strict=True)
         rows = [_with_time(row, spent[kernel], _width(kernel), limits) for kernel, row in pairs]
-        if all(row.share is None or row.share <= 1 or row.bound != "FLOP/s" for row in rows):
+        if not any(map(_above, rows)):
             break
     return limits, rows
+
+
+def _above(row: Row) -> bool:
+    """Whether a row has more FLOP/s than the peak that was measured."""
+    return row.bound == "FLOP/s" and row.share is not None and row.share > 1
 
 
 def _with_time(row: Row, microseconds: float, width: int, limits: Peak) -> Row:

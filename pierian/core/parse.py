@@ -8,17 +8,21 @@ from __future__ import annotations
 import ast
 import math
 import re
+import warnings
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
 import numpy as np
 
-from pierian.base.dtypes import as_dtype
+from pierian.base import dtypes
 from pierian.base.errors import PierianError, TraceError, message
 from pierian.core.graph import Graph, Symbol, digest
 from pierian.core.primitive import REGISTRY
 
 SYMBOL = r"%(\d+): (\w+)\[([\d,]*)\]"
+# What a shape rule raises for parameters of another kind than it was written for
+RULE_ERRORS = (PierianError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+DTYPES = {str(kind): kind for kind in vars(dtypes).values() if isinstance(kind, np.dtype)}
 HEAD = re.compile(r"graph\((.*)\) \{")
 DEFINITION = re.compile(rf"{SYMBOL} = (\w+)\(((?:%\d+(?:, |(?=\))))*)(.*)\)")
 NUMBERS = {"inf": math.inf, "nan": math.nan, "infj": complex(0, math.inf),
@@ -75,10 +79,9 @@ class _Reader:
         return Symbol(sizes, self.dtype(dtype), int(index), None)
 
     def dtype(self, name: str) -> np.dtype:
-        try:
-            return as_dtype(np.dtype(name))
-        except (TypeError, PierianError):
+        if name not in DTYPES:
             self.fail("a type begins with a dtype", "a name like float32", name)
+        return DTYPES[name]
 
     def inputs_before(self, index: int) -> None:
         """Define the inputs whose turn it is, up to number `index`."""
@@ -114,9 +117,11 @@ class _Reader:
         if name not in REGISTRY:
             self.fail("primitives are registered", "a known name", name)
         try:
-            return self.graph.add(name, inputs, params)
-        except (PierianError, TypeError, KeyError, ValueError) as error:
+            made = self.graph.add(name, inputs, params)
+            repr(made)  # a shape that is none shows here
+        except RULE_ERRORS as error:
             self.fail(f"{name} must fit its inputs", "arguments it takes", error)
+        return made
 
     def params(self, text: str) -> dict[str, Any]:
         call = self.expression(f"dict({text})")
@@ -148,7 +153,9 @@ class _Reader:
 
     def expression(self, text: str) -> ast.Call:
         try:
-            tree = ast.parse(text, mode="eval").body
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # Python's, of text that it will not take for long
+                tree = ast.parse(text, mode="eval").body
         except (SyntaxError, ValueError, MemoryError, RecursionError):
             self.fail("parameters are Python literals", "axes=(0, 1), value=1.0", text[5:-1])
         if not isinstance(tree, ast.Call):

@@ -196,7 +196,8 @@ def best(call: Any, seconds: float) -> float:
     Only the thread's own time counts; what a busy system takes away from it is now and then wrong,
     which spoils the very shortest.
     """
-    times, stop = [], time.perf_counter() + seconds
+    times: list[float] = []
+    stop = time.perf_counter() + seconds
     while not times or time.perf_counter() < stop:
         start = time.thread_time()
         call()
@@ -243,7 +244,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.2, help="per row")
     options = parser.parse_args()
     chosen, dtype = target(options.target), np.dtype(options.dtype)
-    rows = ROWS
+    rows: tuple[Row, ...] = ROWS
     if options.shape:
         m, n, k = (int(size) for size in options.shape.split(","))
         rows = tuple(Row("given", m, n, k, layout) for layout in options.layouts.split(","))

@@ -150,7 +150,6 @@ class Explanation:
 
 
 STAGES = ("trace", "passes", "fusion", "code generation", "LLVM", "cache", "load")
-ANEW = 4  # measurements of the peak at most, on a machine that is busy with other things
 RESOLUTION = 0.01  # microseconds: what is less than half a look at the clock cannot be told
 HEADINGS = ("", "<kernel", "<operations", "<goes through", "FLOPs", "bytes", "scratch", "µs",
             "of peak")  # fmt: skip
@@ -210,9 +209,7 @@ def explain(
         except IndexError as error:
             note = f"not measured: {error}"
         else:
-            limits, rows = _held_against_peak(program, rows, timed.microseconds(), threads)
-            if any(map(_above, rows)):
-                note = "the machine is too busy for its peak to be measured; run this again later"
+            limits, rows, note = _held_against_peak(program, rows, timed.microseconds(), threads)
     return Explanation(
         name, rows, _memory(program),
         {stage: program.seconds[stage] for stage in STAGES if stage in program.seconds},
@@ -287,15 +284,25 @@ def _width(kernel: Kernel) -> int:
 
 def _held_against_peak(
     program: Program, rows: list[Row], spent: dict[Kernel, float], threads: int
-) -> tuple[Peak, list[Row]]:
-    """The rows with their times. A kernel above the peak shows that it must be measured anew."""
-    for attempt in range(ANEW):
-        limits = peak(program.target, threads, again=attempt > 0)
+) -> tuple[Peak, list[Row], str]:
+    """The limits, the rows with their times, and what is to be said of that.
+
+    A kernel above the peak shows that threads were kept from their CPUs when it was measured.
+    """
+
+    def held(limits: Peak) -> list[Row]:
         pairs = zip(program.fusion.kernels, rows, strict=True)
-        rows = [_with_time(row, spent[kernel], _width(kernel), limits) for kernel, row in pairs]
-        if not any(map(_above, rows)):
-            break
-    return limits, rows
+        return [_with_time(row, spent[kernel], _width(kernel), limits) for kernel, row in pairs]
+
+    limits = peak(program.target, threads)
+    if any(map(_above, held(limits))):
+        limits = peak(program.target, threads, again=True)
+    if threads == 1 or not any(map(_above, held(limits))):
+        return limits, held(limits), ""
+    one = peak(program.target, 1).flops
+    limits = limits.raised(replace(limits, flops={n: threads * one[n] for n in one}))
+    note = f"the machine is busy: its peak FLOP/s are those of one thread, times {threads}"
+    return limits, held(limits), note
 
 
 def _above(row: Row) -> bool:

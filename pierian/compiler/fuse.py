@@ -146,6 +146,13 @@ def kind_of(equation: Equation, constants: Mapping[Symbol, np.ndarray]) -> str:
     return name if name in OWN_LOOP else "host"
 
 
+def unshaped(symbol: Symbol, made: Mapping[Symbol, Equation]) -> Symbol:
+    """What `symbol` was before it was reshaped."""
+    while symbol in made and made[symbol].primitive == "reshape":
+        symbol = made[symbol].inputs[0]
+    return symbol
+
+
 class Fusion:
     """The kernels of a graph, and which symbols have memory."""
 
@@ -181,7 +188,7 @@ class Fusion:
             if kind != "nest":
                 stored.add(equation.output)
             if kind not in ("nest", "reduce"):
-                stored.update(equation.inputs)
+                stored.update(self.memory_read(equation))
             if equation.primitive == "index":
                 stored.add(equation.inputs[0])
             for symbol in set(equation.inputs):
@@ -198,6 +205,15 @@ class Fusion:
                 stored.add(output)
             weight[output] = 0 if output in stored else total
         return {s for s in stored if s in self.made or s in self.graph.constants}
+
+    def memory_read(self, equation: Equation) -> list[Symbol]:
+        """What must be in memory for an equation with a kernel of its own.
+
+        A product reads through a reshape, which has the same elements in the same order.
+        """
+        if equation.primitive != "matmul":
+            return list(equation.inputs)
+        return [unshaped(s, self.made) for s in equation.inputs]
 
     def leaves(self, root: Symbol) -> Iterator[tuple[Symbol, bool]]:
         """The stored symbols that computing `root` reads, and whether at its own index only."""
@@ -224,7 +240,7 @@ class Fusion:
     def _place(self, equation: Equation) -> None:
         output, kind = equation.output, self.kinds[equation.output]
         if kind != "nest":
-            reads = set(equation.inputs) if kind != "reduce" else {
+            reads = set(self.memory_read(equation)) if kind != "reduce" else {
                 s for s, _ in self.leaves(output)
             }  # fmt: skip
             self._append(Kernel(kind, output.shape, equation, [], reads & self.stored))

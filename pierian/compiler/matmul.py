@@ -13,7 +13,7 @@ from pierian.compiler import contraction
 from pierian.compiler import element as el
 from pierian.compiler.affine import Affine, Var, linear, row_major, unflatten, variable
 from pierian.compiler.contraction import Contraction
-from pierian.compiler.fuse import Kernel, broadcast_indices, offset
+from pierian.compiler.fuse import Kernel, broadcast_indices, offset, unshaped
 from pierian.compiler.llvm import ir
 from pierian.compiler.nest import Reader, Scope, loop, number
 from pierian.core.graph import Equation, Symbol
@@ -78,7 +78,7 @@ def _matrix(reader: Reader, scope: Scope, symbol: Symbol, lead: tuple[Affine, ..
     """The address of the matrix of `symbol` for one place of the batch."""
     own = broadcast_indices(symbol.shape[:-2], lead)
     strides = row_major(symbol.shape)[: len(own)]
-    return reader.b.gep(scope.pointers[symbol], [reader.scalar(linear(own, strides))])
+    return reader.b.gep(scope.pointers[unshaped(symbol, scope.made)], [reader.scalar(linear(own, strides))])
 
 
 def _epilogue(

@@ -142,7 +142,7 @@ class Program:
         for place, kernel in enumerate(self.fusion.kernels):
             if old not in kernel.reads or place < home:
                 continue
-            own = kernel.equation.inputs if kernel.equation is not None else ()
+            own = self.fusion.memory_read(kernel.equation) if kernel.equation is not None else ()
             if kernel.kind in ("scatter", "scatter_add") and place == home:
                 return own[0] is old and old not in own[1:]  # only the chosen elements change
             if place > home or old in own or kernel.kind not in ("nest", "matmul"):

@@ -211,7 +211,7 @@ class Fusion:
 
         A product reads through a reshape, which has the same elements in the same order.
         """
-        if equation.primitive != "matmul":
+        if self.kinds[equation.output] != "matmul":
             return list(equation.inputs)
         return [unshaped(s, self.made) for s in equation.inputs]
 

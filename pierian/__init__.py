@@ -33,6 +33,7 @@ from pierian.base.errors import (
 )
 from pierian.base.memory import keep_freed_memory as _keep_freed_memory
 from pierian.base.version import __version__ as __version__
+from pierian.compiler.threads import get_num_threads, set_num_threads
 from pierian.core.autodiff import (
     backward,
     enable_grad,
@@ -213,12 +214,10 @@ _keep_freed_memory()
 
 
 def __getattr__(name: str) -> _Any:
-    """The compiler's names: it is imported when first asked for, since LLVM is large."""
-    if name not in ("get_num_threads", "jit", "set_num_threads"):
+    """The compiler is imported when first asked for, since LLVM is large."""
+    if name != "jit":
         raise AttributeError(f"module 'pierian' has no attribute {name!r}")
-    if name == "jit":
-        return _importlib.import_module("pierian.compiler.jit").jit
-    return getattr(_importlib.import_module("pierian.compiler.runtime"), name)
+    return _importlib.import_module("pierian.compiler.jit").jit
 
 
 __all__ = [

@@ -23,7 +23,7 @@ from pierian.compiler.matmul import contraction_of
 from pierian.compiler.measure import Peak, Timed, peak, shortest
 from pierian.compiler.memory import Life, nbytes
 from pierian.compiler.program import Call, Program, Segment
-from pierian.compiler.runtime import get_num_threads
+from pierian.compiler.threads import get_num_threads
 from pierian.core.graph import Equation, Symbol
 
 # Primitives that compute nothing: they move, choose, convert or count

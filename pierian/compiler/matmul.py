@@ -78,7 +78,9 @@ def _matrix(reader: Reader, scope: Scope, symbol: Symbol, lead: tuple[Affine, ..
     """The address of the matrix of `symbol` for one place of the batch."""
     own = broadcast_indices(symbol.shape[:-2], lead)
     strides = row_major(symbol.shape)[: len(own)]
-    return reader.b.gep(scope.pointers[unshaped(symbol, scope.made)], [reader.scalar(linear(own, strides))])
+    return reader.b.gep(
+        scope.pointers[unshaped(symbol, scope.made)], [reader.scalar(linear(own, strides))]
+    )
 
 
 def _epilogue(

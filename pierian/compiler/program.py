@@ -39,8 +39,9 @@ from pierian.compiler.nest import (
 )
 from pierian.compiler.own_loop import EMIT_OWN
 from pierian.compiler.passes import optimize
-from pierian.compiler.runtime import SEGMENT, barrier, get_num_threads, pool
+from pierian.compiler.runtime import SEGMENT, barrier, pool
 from pierian.compiler.stages import Stages
+from pierian.compiler.threads import get_num_threads
 from pierian.core.graph import Equation, Graph, Symbol
 from pierian.core.primitive import REGISTRY
 
@@ -142,7 +143,9 @@ class Program:
         for place, kernel in enumerate(self.fusion.kernels):
             if old not in kernel.reads or place < home:
                 continue
-            own = self.fusion.memory_read(kernel.equation) if kernel.equation is not None else ()
+            own: Sequence[Symbol] = ()
+            if kernel.equation is not None:
+                own = self.fusion.memory_read(kernel.equation)
             if kernel.kind in ("scatter", "scatter_add") and place == home:
                 return own[0] is old and old not in own[1:]  # only the chosen elements change
             if place > home or old in own or kernel.kind not in ("nest", "matmul"):

@@ -8,17 +8,12 @@ way to other processes (sched_yield), which keeps a busy neighbour from stalling
 from __future__ import annotations
 
 import atexit
-import contextlib
 import ctypes
 import itertools
-import math
 import os
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-from pierian.base.errors import message
 from pierian.compiler.llvm import ir, load, object_code, target
 
 I8, I32, I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
@@ -225,55 +220,3 @@ def _forget() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
-
-
-# How many threads
-
-
-_threads: list[int] = []
-QUOTAS = (  # control groups, version 2 and version 1: "quota period", or one file for each
-    ("/sys/fs/cgroup/cpu.max",),
-    ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
-)
-
-
-def set_num_threads(n: int) -> None:
-    """Use `n` threads for compiled programs in this process; results do not depend on it.
-
-    Raises:  ValueError unless n >= 1.
-    """
-    if not isinstance(n, int) or n < 1:
-        raise ValueError(message("set_num_threads", "needs a whole number", ">= 1", n, "Pass 1"))
-    _threads[:] = [n]
-
-
-def get_num_threads() -> int:
-    """How many threads compiled programs use: what was set, else what this process may use."""
-    if not _threads:
-        _threads.append(available())
-    return _threads[0]
-
-
-@contextlib.contextmanager
-def num_threads(n: int) -> Iterator[None]:
-    """`set_num_threads(n)` for a `with` block."""
-    before = get_num_threads()
-    set_num_threads(n)
-    try:
-        yield
-    finally:
-        set_num_threads(before)
-
-
-def available(read: Callable[[str], str] = lambda path: Path(path).read_text()) -> int:
-    """CPUs by affinity and by the quota of the control group, whichever is less."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
-    for files in QUOTAS:
-        try:
-            quota, period = " ".join(map(read, files)).split()[:2]
-            if quota != "max" and int(quota) > 0:
-                cpus = min(cpus, math.ceil(int(quota) / int(period)))
-        except (OSError, ValueError):
-            continue
-    return max(cpus, 1)

@@ -109,8 +109,6 @@ class Counter:
     def assign(self, target: Tensor, value: np.ndarray, moved: bool) -> None:
         np.copyto(target.value, value)
 
-    def note_grad(self, tensor: Tensor) -> None: ...
-
     def enter(self, module: Any, args: Any) -> None:
         self.running.append(id(module))
 

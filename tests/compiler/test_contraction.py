@@ -28,7 +28,7 @@ from pierian.compiler.contraction import Contraction, Plan
 from pierian.compiler.element import I32, I64
 from pierian.compiler.llvm import Target, ir, target
 from pierian.compiler.program import Program
-from pierian.compiler.runtime import num_threads
+from pierian.compiler.threads import num_threads
 from pierian.core.tensor import bind
 from pierian.core.trace import trace
 

@@ -21,7 +21,7 @@ from pierian.compiler.explain import STAGES, Row, entry_of, explain
 from pierian.compiler.jit import jit
 from pierian.compiler.measure import Peak, Timed, peak
 from pierian.compiler.program import Program
-from pierian.compiler.runtime import num_threads
+from pierian.compiler.threads import num_threads
 from pierian.core.parse import parse_graph
 from pierian.core.trace import trace
 from tests.compiler.programs import random_program

@@ -16,7 +16,7 @@ import pierian as pr
 from pierian.compiler.jit import jit
 from pierian.compiler.llvm import target
 from pierian.compiler.program import Program
-from pierian.compiler.runtime import num_threads
+from pierian.compiler.threads import num_threads
 from pierian.core.graph import interpret
 from pierian.core.tensor import bind
 from pierian.core.trace import trace

@@ -12,7 +12,7 @@ import pytest
 
 import pierian as pr
 from pierian import nn
-from pierian.compiler.runtime import num_threads
+from pierian.compiler.threads import num_threads
 from pierian.train import Callback, DivergenceError
 from pierian.train.display import said
 from pierian.train.recipe import of

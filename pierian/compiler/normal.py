@@ -16,10 +16,11 @@ from pierian.compiler.llvm import ir
 def probability(b: ir.IRBuilder, drawn: list[ir.Value]) -> ir.Value:
     """A double in (0, 1) from 32 bits, or from 32 + 20: the middle of an equal share."""
     kind = shaped(DOUBLE.type, drawn[0].type)
-    first, *more = (Lanes(b, b.uitofp(word, kind)) for word in drawn)
-    if not more:
+    first = Lanes(b, b.uitofp(drawn[0], kind))
+    if len(drawn) == 1:
         return ((first + 0.5) * 2.0**-32).value
-    kept = Lanes(b, b.uitofp(b.lshr(drawn[1], Lanes(b, drawn[1]).like(12).value), kind))
+    second = Lanes(b, drawn[1]).shifted_in_zeros(12)
+    kept = Lanes(b, b.uitofp(second.value, kind))
     return ((first * 2.0**20 + kept + 0.5) * 2.0**-52).value
 
 
@@ -48,7 +49,8 @@ def _log(x: Lanes) -> Lanes:
     """log x for normal x > 0, as `rng._log`."""
     bits, mantissa = x.bits(), DOUBLE.mantissa
     fraction = (1 << mantissa) - 1
-    m = ((bits & fraction) | (DOUBLE.bias - 1 << mantissa)).number()  # in [1/2, 1)
+    half = DOUBLE.bias - 1 << mantissa
+    m = ((bits & fraction) | half).number()  # in [1/2, 1)
     e = bits.shifted_in_zeros(mantissa) - (DOUBLE.bias - 1)
     low = m < math.sqrt(0.5)
     m, e = choose(low, 2.0 * m, m), choose(low, e - 1, e)

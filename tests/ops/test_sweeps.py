@@ -15,7 +15,9 @@ import pytest
 
 import pierian as pr
 from pierian.base import trees
+from pierian.compiler import program
 from pierian.compiler.jit import jit
+from pierian.compiler.threads import num_threads
 from pierian.core.primitive import REGISTRY, Primitive, Spec
 from pierian.core.tensor import Tensor
 from pierian.testing import agree, compare, gradcheck, tolerance
@@ -236,3 +238,24 @@ def compare_gradients(row: Case, theirs: list[Any]) -> None:
         zeros = np.zeros(x.shape, x.dtype)
         a, b = (zeros if g is None else np.where(x == x, g, zeros) for g in (a, b))
         compare(f"gradient {i} against torch", a, b, within)
+
+
+def test_bits_of_a_row_of_each_function_do_not_depend_on_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for limit in ("WORTH", "TOGETHER"):  # share even small kernels
+        monkeypatch.setattr(program, limit, 0)
+    last = [rows[-1] for rows in ROWS.values() if rows[-1].traced]
+    for start in range(0, len(last), TOGETHER):
+        rows = last[start : start + TOGETHER]
+
+        def together(inputs: list[list[Tensor]], rows: list[Case] = rows) -> list[Any]:
+            return [row.fn(*xs) for row, xs in zip(rows, inputs, strict=True)]
+
+        compiled, inputs = jit(together), [tensors(row) for row in rows]
+        results = []
+        for threads in (1, 2, 3):
+            with num_threads(threads):
+                results.append(compiled(inputs))
+        compare("2 threads", results[1], results[0], within=0.0)
+        compare("3 threads", results[2], results[0], within=0.0)

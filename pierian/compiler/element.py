@@ -139,6 +139,18 @@ def masked_load(b: ir.IRBuilder, pointer: Any, mask: Any, dtype: np.dtype, lanes
     return _to_register(b, value, dtype)
 
 
+def prefetch(b: ir.IRBuilder, pointer: Any) -> None:
+    """Have the cache line of `pointer` fetched; any address will do, also one that is nobody's."""
+    place = b.bitcast(pointer, I8.as_pointer())
+    name = "llvm.prefetch.p0"
+    function = b.module.globals.get(name)
+    if function is None:
+        kind = ir.FunctionType(ir.VoidType(), [place.type, I32, I32, I32])
+        function = ir.Function(b.module, kind, name)
+    reading, near, data = 0, 3, 1
+    b.call(function, [place, *(ir.Constant(I32, n) for n in (reading, near, data))])
+
+
 def store(b: ir.IRBuilder, value: Any, pointer: Any, dtype: np.dtype) -> None:
     """`value` to `pointer` on."""
     _prepare(b, dtype)

@@ -23,10 +23,13 @@ from pierian.compiler.affine import Affine, Atom, Quotient, Var, unflatten, vari
 from pierian.compiler.element import I32, I64
 from pierian.compiler.fuse import DRAWS, Condition, Indices, Kernel, offset, operands, size
 from pierian.compiler.llvm import Target, ir
+from pierian.compiler.memory import nbytes
 from pierian.compiler.normal import inverse_normal_cdf, probability
 from pierian.compiler.philox import words, words_at
 from pierian.core.graph import Equation, Graph, Symbol
 
+FAR = 1 << 20  # bytes of a tensor that does not stay in the nearer caches
+AHEAD = 4  # rows to ask for before they are needed
 BLOCK = 4096  # elements per work unit of a flat loop: 16 KiB of float32, half of an L1 cache
 ACCUMULATORS = 4  # independent sums that hide the latency of an addition
 
@@ -285,11 +288,27 @@ class Reader:
         if neighbours and not conditions and el.lanes_of(start) == 1:
             place = self.b.add(start, self.scalar(rest))
             pointer = self.b.gep(self.scope.pointers[x], [place])
+            if nbytes(x) >= FAR and lead == len(tensors) == 1:
+                self._fetch_ahead(x, rest, tensors[0], at[0])
             return el.load(self.b, pointer, x.dtype, self.lanes)
         place = self._sum(start, self.vectors(rest))
         if conditions:
             place = self._safe(place, x)
         return self._element(x, [self._lane(place, lane) for lane in range(el.lanes_of(place))])
+
+    def _fetch_ahead(self, x: Symbol, rest: Affine, rows: Symbol, at: Affine) -> None:
+        """Ask for a row that comes later: where it is, only the indices know."""
+        atoms = [atom for atom, _ in at.terms if isinstance(atom, Var)]
+        if at.terms != tuple((atom, 1) for atom in atoms) or len(atoms) != 1:
+            return
+        b, later = self.b, Var("later", atoms[0].extent)
+        following = b.add(self.at[atoms[0]], number(AHEAD))
+        last = number(later.extent - 1)
+        following = b.select(b.icmp_signed("<", following, last), following, last)
+        reader = Reader(b, self.scope, {**self.at, later: following}, None, 1)
+        row = el.convert(b, rows.dtype, int64, reader.value(rows, (variable(later),)))
+        place = b.add(b.mul(row, number(size(x) // x.shape[0])), self.scalar(rest))
+        el.prefetch(b, b.gep(self.scope.pointers[x], [place]))
 
     def _sum(self, x: Any, y: Any) -> Any:
         lanes = max(el.lanes_of(x), el.lanes_of(y))

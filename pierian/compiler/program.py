@@ -59,7 +59,7 @@ ENTRY = ctypes.CFUNCTYPE(
     ctypes.c_int64,
 )  # a segment on one thread  # fmt: skip
 # What one thread does in a nanosecond, roughly: multiply-adds, element operations, bytes moved.
-SPEED = (64, 8, 40)
+SPEED = (64, 32, 40)
 WORTH = 2_000  # nanoseconds of a kernel that are worth a barrier
 TOGETHER = 20_000  # of all kernels, that are worth values in the caches of several CPUs
 _labels = itertools.count()

@@ -16,7 +16,7 @@ import numpy as np
 
 from pierian.compiler.affine import Affine, divide, linear, row_major
 from pierian.compiler.affine import reshape as reshape_indices
-from pierian.compiler.element import DIVISION, pointwise, supported
+from pierian.compiler.element import DIVISION, FLOAT_ONLY, pointwise, supported
 from pierian.core.graph import Equation, Graph, Symbol
 
 Indices = tuple[Affine, ...]
@@ -26,6 +26,7 @@ REDUCTIONS = {"sum", "prod", "max", "min", "any", "all"}
 OWN_LOOP = {"argmax", "argmin", "cumsum", "concat", "scatter", "scatter_add"}
 MOST_FUSED = 64  # equations evaluated inside one loop: bounds the size of the code
 RECOMPUTED = 4  # equations that are cheaper to do twice than to store and load
+COSTLY = DRAWS.union(FLOAT_ONLY)  # those that are not, one alone
 
 
 @dataclass(frozen=True)
@@ -171,12 +172,16 @@ class Fusion:
     def _soonest(self) -> list[Equation]:
         """The equations by how many loops must come before, so that few wait for one needlessly.
 
-        What a step count or a learning rate amounts to is ready before the gradients are.
+        What a step count or a learning rate amounts to is ready before the gradients are. The next
+        step count, which nothing waits for, comes last: by then it is known that nothing failed.
         """
-        rank: dict[Symbol, int] = {}
+        rank: dict[Symbol, float] = {}
+        used = {s for equation in self.graph.equations for s in equation.inputs}
         for equation in self.graph.equations:
             before = max((rank.get(s, 0) for s in equation.inputs), default=0)
             rank[equation.output] = before + (self.kinds[equation.output] != "nest")
+        self.last = {s for s in self.graph.outputs if rank.get(s) == 0 and s not in used}
+        rank |= dict.fromkeys(self.last, math.inf)
         return sorted(self.graph.equations, key=lambda equation: rank[equation.output])
 
     def _materialized(self) -> set[Symbol]:
@@ -197,7 +202,7 @@ class Fusion:
         for equation in self.graph.equations:
             output = equation.output
             own = 0 if equation.primitive in MOVEMENTS else 1
-            if equation.primitive in DRAWS:
+            if equation.primitive in COSTLY:
                 own += RECOMPUTED
             total = own + sum(weight.get(s, 0) for s in set(equation.inputs) if s not in stored)
             shared = uses.get(output, 0) > 1 and total > RECOMPUTED
@@ -252,7 +257,8 @@ class Fusion:
             at = self.home.get(symbol, -1)
             joins = aligned and at >= 0 and self._joinable(self.kernels[at], output)
             first = max(first, at if joins else at + 1)
-        for number in range(first, len(self.kernels)):
+        numbers = range(first, len(self.kernels))
+        for number in reversed(numbers) if output in self.last else numbers:
             kernel = self.kernels[number]
             if self._joinable(kernel, output):
                 kernel.roots.append(output)

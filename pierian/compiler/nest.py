@@ -317,7 +317,16 @@ class Reader:
     def index_value(
         self, symbol: Symbol, at: Indices, length: int, conditions: tuple[Condition, ...]
     ) -> Any:
-        """An element of an index tensor, counted from the left, inside 0 … length-1."""
+        """An element of an index tensor, counted from the left; 0 for one outside of its axis."""
+        index, good = self.index_and_whether(symbol, at, length, conditions)
+        return self.b.select(good, index, el.like(index, 0))
+
+    def index_and_whether(
+        self, symbol: Symbol, at: Indices, length: int, conditions: tuple[Condition, ...]
+    ) -> tuple[Any, Any]:
+        """An element of an index tensor, and whether it is inside its axis; if not, that is noted
+        in the error words.
+        """
         b = self.b
         raw = self.value(symbol, broadcast(symbol, at), conditions)
         given = el.convert(b, symbol.dtype, int64, raw)
@@ -340,7 +349,7 @@ class Reader:
             worst = across_lanes(b, worst, uint64, el.POINTWISE["maximum"])
             for i, word in enumerate((number(1), worst, number(length))):
                 b.store(word, b.gep(self.scope.error, [number(i)]))
-        return b.select(good, index, el.like(index, 0))
+        return index, good
 
 
 def broadcast(symbol: Symbol, at: Indices) -> Indices:

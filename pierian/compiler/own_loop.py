@@ -115,18 +115,21 @@ def emit_scatter(b: ir.IRBuilder, scope: Scope, kernel: Kernel, begin: Any, end:
         reader = Reader(b, scope, at, vector, count)
         tail = (Affine(),) * len(tensors) + indices[lead:]
         place = reader.scalar(offset(output, tail))
+        inside: Any = ir.Constant(el.I1, 1)
         for axis, symbol in enumerate(tensors):
             at_lead = broadcast(symbol, indices[:lead])
-            index = reader.index_value(symbol, at_lead, x.shape[axis], ())
+            index, good = reader.index_and_whether(symbol, at_lead, x.shape[axis], ())
             if el.lanes_of(index) > 1:
-                index = b.extract_element(index, ir.Constant(I32, 0))
+                index, good = (b.extract_element(v, ir.Constant(I32, 0)) for v in (index, good))
+            inside = b.and_(inside, good)
             place = b.add(place, b.mul(index, number(math.prod(x.shape[axis + 1 :]))))
         pointer = b.gep(scope.pointers[output], [place])
         value = el.splat(b, reader.value(values, indices), reader.lanes)
-        if adds:
-            old = el.load(b, pointer, output.dtype, reader.lanes)
-            value = el.POINTWISE["add"](b, output.dtype, old, value)
-        el.store(b, value, pointer, output.dtype)
+        with b.if_then(inside):
+            if adds:
+                old = el.load(b, pointer, output.dtype, reader.lanes)
+                value = el.POINTWISE["add"](b, output.dtype, old, value)
+            el.store(b, value, pointer, output.dtype)
 
     _nested(b, outer, vector, scope.width([output.dtype]), body)
 

@@ -8,6 +8,7 @@ A program that needs no host call runs any number of times in one native call.
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
 import itertools
 import math
@@ -15,7 +16,6 @@ import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -224,7 +224,7 @@ class Program:
         writes = [s for s in kernel.writes if s in self.places]
         return sorted(reads, key=lambda s: s.index) + writes
 
-    @cached_property
+    @functools.cached_property
     def module(self) -> ir.Module:
         """The LLVM IR of all segments."""
         module = ir.Module("pierian")
@@ -270,9 +270,13 @@ class Program:
         first = b.icmp_unsigned("==", thread, number(0))
         with loop(b, number(0), times):
             shares = Shares(self.places)
+            unsure: list[Any] = []  # error words that nobody has looked at
             for call, kernel in zip(segment.calls, functions, strict=True):
-                if shares.meet(call):
+                check = bool(unsure) and self._replaces(call)
+                if shares.meet(call, check):
                     barrier(b, control, threads)
+                if check:
+                    _leave_if_failed(b, unsure)
                 arguments = [known[s] for s in call.symbols]
                 error = b.gep(errors, [number(SITE * self.sites.get(call, 0))])
                 total = number(call.units)
@@ -284,14 +288,15 @@ class Program:
                     with b.if_then(first):
                         b.call(kernel, [*arguments, number(0), total, error])
                 if call.checked:  # each kernel has error words of its own: all threads agree
-                    barrier(b, control, threads)
-                    shares = Shares(self.places)
-                    bad = b.icmp_unsigned("!=", b.load(error), number(0))
-                    with b.if_then(bad, likely=False):
-                        b.ret_void()
+                    unsure.append(error)
                 self._after(b, call, function.args)
             barrier(b, control, threads)
+            _leave_if_failed(b, unsure)
         b.ret_void()
+
+    def _replaces(self, call: Call) -> bool:
+        """Whether a kernel writes over an input, which it must not after an error."""
+        return any(s in self.memory for s in call.kernel.writes)
 
     def _after(self, b: ir.IRBuilder, call: Call, arguments: Any) -> None:
         """What else to do after a kernel: nothing, unless it is measured."""
@@ -303,7 +308,7 @@ class Program:
         start = b.gep(start, [number(place.start)]) if place.start else start
         return b.bitcast(start, el.memory_type(symbol.dtype).as_pointer())
 
-    @cached_property
+    @functools.cached_property
     def sites(self) -> dict[Call, int]:
         """The kernels that may fail, numbered."""
         segments = [part for part in self.plan if isinstance(part, Segment)]
@@ -474,14 +479,16 @@ class Shares:
         self.writes: set[Place] = set()
         self.serial = True  # whether the first thread did it all
 
-    def meet(self, call: Call) -> bool:
-        """Whether they must wait for each other before `call`, which comes next."""
+    def meet(self, call: Call, must: bool) -> bool:
+        """Whether they wait for each other before `call`, which comes next: where shares clash,
+        and where they must.
+        """
         reads, writes = (
             {self.places[s] for s in symbols if s in self.places}
             for symbols in (call.kernel.reads, call.kernel.writes)
         )
         clash = _overlap(self.writes, reads | writes) or _overlap(self.reads, writes)
-        wait = clash and not (self.serial and not call.parallel)
+        wait = must or (clash and not (self.serial and not call.parallel))
         if wait:
             self._forget()
         self.reads |= reads
@@ -492,6 +499,16 @@ class Shares:
 
 def _overlap(some: set[Place], others: set[Place]) -> bool:
     return any(place.overlaps(other) for place in some for other in others)
+
+
+def _leave_if_failed(b: ir.IRBuilder, errors: list[Any]) -> None:
+    """Return when one of these words is set; forgets them."""
+    if errors:
+        words = [b.load(error) for error in errors]
+        failed = functools.reduce(b.or_, words)
+        with b.if_then(b.icmp_unsigned("!=", failed, number(0)), likely=False):
+            b.ret_void()
+        errors.clear()
 
 
 def _settled(graph: Graph) -> Graph:

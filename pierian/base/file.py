@@ -58,14 +58,16 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pierian"
 
 
-def write(path: Any, data: bytes, where: str) -> None:
+def write(path: Any, data: bytes, where: str, lasting: bool = True) -> None:
     """Put `data` into the file at `path`, which at any moment holds all of the old or of the new.
 
     A temporary file in the same folder is written, synced and renamed. Folders that are missing
     are made, a link is followed, and the mode of an old file is kept.
 
-    Args:    path   a string or a path object; its name is taken as it is.
-             where  what errors call the act.
+    Args:    path     a string or a path object; its name is taken as it is.
+             where    what errors call the act.
+             lasting  False does not wait for the disk: after a loss of power the file may hold
+                      anything, and temporaries of killed writers are left to the caller.
     Raises:  CheckpointError when that fails; then an old file is as it was.
 
     >>> write("a/new/folder/x.bin", b"123", "write")
@@ -73,12 +75,14 @@ def write(path: Any, data: bytes, where: str) -> None:
     b'123'
     """
     try:
-        folder = _replace(os.fsdecode(path), data)
+        folder = _replace(os.fsdecode(path), data, lasting)
     except (OSError, ValueError) as error:
         room = f"a folder that can be written, with room for {len(data):,} bytes"
         fix = "Choose another path or make room; a file that was there is unchanged"
         got = getattr(error, "strerror", error)
         raise failure(where, "the file must be written", room, got, fix) from error
+    if not lasting:
+        return
     with contextlib.suppress(OSError):  # makes the rename last; not all systems can
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -87,7 +91,7 @@ def write(path: Any, data: bytes, where: str) -> None:
             os.close(handle)
 
 
-def _replace(path: str, data: bytes) -> str:
+def _replace(path: str, data: bytes, lasting: bool) -> str:
     """Write and rename the temporary file; gives the folder."""
     if not os.path.basename(path):
         raise OSError(errno.EISDIR, "a path without the name of a file")
@@ -97,12 +101,14 @@ def _replace(path: str, data: bytes) -> str:
     prefix = f".{name[:LONGEST]}-"
     temporary = os.path.join(folder, f"{prefix}{secrets.token_hex(4)}.tmp")
     os.makedirs(folder, exist_ok=True)
-    _sweep(folder, prefix)
+    if lasting:
+        sweep(folder, prefix)
     try:
         with open(temporary, "xb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         if mode is not None:
             os.chmod(temporary, mode)
         os.replace(temporary, target)
@@ -123,7 +129,7 @@ def _mode(path: Any) -> int | None:
     raise OSError(errno.EEXIST, "a folder" if stat.S_ISDIR(mode) else "a device or a pipe")
 
 
-def _sweep(folder: str, prefix: str) -> None:
+def sweep(folder: str, prefix: str = ".") -> None:
     """Remove the temporaries of writers that were killed."""
     for entry in os.scandir(folder):
         if entry.name.startswith(prefix) and entry.name.endswith(".tmp"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,8 @@ from pierian.base.errors import CheckpointError
 DIGEST = 32  # bytes of a sha256, in front of each entry
 LARGEST = 256 << 20  # bytes; when all entries are larger than that, the oldest half goes
 ENDING = ".o"
+SELDOM = 64  # entries of a process between two looks at the size of the folder
+_puts = itertools.count()
 
 
 def folder() -> Path:
@@ -71,8 +74,11 @@ def put(name: str, code: bytes) -> None:
         return
     data = hashlib.sha256(code).digest() + code
     with contextlib.suppress(CheckpointError, OSError):
-        file.write(folder() / (name + ENDING), data, "compiler cache")
-        _prune()
+        # an entry that a loss of power damages is none, so there is no waiting for the disk
+        file.write(folder() / (name + ENDING), data, "compiler cache", lasting=False)
+        if next(_puts) % SELDOM == 0:
+            file.sweep(str(folder()))
+            _prune()
 
 
 def _prune() -> None:

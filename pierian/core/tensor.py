@@ -402,7 +402,8 @@ def bind(name: str, *inputs: Tensor, **params: Any) -> Tensor:
             mode.watch(inputs)
         for tensor in inputs:
             if tensor.node is not None:
-                out.node = _record(primitive, params, inputs, values, value)
+                if value.dtype.kind in "fc":  # whole numbers and bools have no slope
+                    out.node = _record(primitive, params, inputs, values, value)
                 break
     return out
 

@@ -613,3 +613,15 @@ def test_failed_and_unfinished_steps_leak_nothing() -> None:
         assert len(gc.get_objects()) - count < 50
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("fn", [
+    lambda x: (x.int() ** 2).float().sum(), lambda x: pr.where(x > 0, x.int(), 1).float().sum(),
+    lambda x: x.long().cumsum(0).double().mean(), lambda x: (x > 1).float().sum(),
+])  # fmt: skip
+def test_no_gradient_flows_through_whole_numbers(fn: Callable[..., Tensor]) -> None:
+    x = pr.tensor([1.5, 2.5], requires_grad=True)
+    assert not fn(x).requires_grad
+    (fn(x) + 3 * x.sum()).backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [3.0, 3.0]

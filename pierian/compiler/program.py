@@ -53,6 +53,7 @@ EMITTERS: dict[str, Any] = {
 }
 UNITS: dict[str, Any] = {"nest": nest_units, "reduce": reduce_units, "matmul": matmul_units}
 CHECKED = ("index", "scatter", "scatter_add")  # primitives that follow indices from data
+INLINED = 32  # kernels of a segment that LLVM may write into it: beyond, compiling takes long
 SITE = 8  # error words of a kernel: whether, index, length of the axis
 ENTRY = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p,
@@ -233,6 +234,9 @@ class Program:
             for segment in self.plan:
                 if isinstance(segment, Segment):
                     functions = [self._kernel(module, call, known) for call in segment.calls]
+                    if len(functions) > INLINED:
+                        for function in functions:
+                            function.attributes.add("noinline")
                     self._segment(module, segment, functions)
         return module
 

@@ -40,6 +40,7 @@ from pierian.compiler.nest import (
 from pierian.compiler.own_loop import EMIT_OWN
 from pierian.compiler.passes import optimize
 from pierian.compiler.runtime import SEGMENT, barrier, pool
+from pierian.compiler.split import split
 from pierian.compiler.stages import Stages
 from pierian.compiler.threads import get_num_threads
 from pierian.core.graph import Equation, Graph, Symbol
@@ -107,7 +108,7 @@ class Program:
         self.updates = updates or {}
         self.target = chosen or target()
         with self.seconds.timed("passes"):
-            self.graph = _settled(optimize(graph))
+            self.graph = _settled(split(optimize(graph)))
         with self.seconds.timed("fusion"):
             self.fusion = Fusion(self.graph)
             self.memory = self._update_in_place()

@@ -512,6 +512,24 @@ def _nested(
         body({**at, vector: number(whole)}, vector, vector.extent - whole)
 
 
+def _in_blocks(b: ir.IRBuilder, vector: Any, lanes: int, body: Any, begin: Any, end: Any) -> None:
+    """Several vectors at a time along `vector`, which is one work unit; the last unit has the rest,
+    a vector at a time.
+    """
+    block = lanes * ACCUMULATORS
+    whole, rest = divmod(vector.extent, block)
+    stop = b.select(b.icmp_signed("<", end, number(whole)), end, number(whole))
+    if whole:
+        with loop(b, begin, stop) as i:
+            body({vector: b.mul(i, number(block))}, vector, block)
+    if rest:
+        mine = b.icmp_signed("==", end, number(whole + 1))
+        with b.if_then(b.and_(mine, b.icmp_signed("<", begin, end))):
+            for first in range(0, rest, lanes):
+                place = {vector: number(whole * block + first)}
+                body(place, vector, min(lanes, rest - first))
+
+
 # Reductions
 
 COMBINE = {"sum": "add", "prod": "mul", "max": "maximum", "min": "minimum", "any": "logical_or",
@@ -610,8 +628,10 @@ def emit_reduce(b: ir.IRBuilder, scope: Scope, kernel: Kernel, begin: Any, end: 
 
     if r.across:
         scalar_loops = tuple(v for v in r.outer if v != r.vector)
-        units = (begin, end) if scalar_loops else None
-        _nested(b, scalar_loops, r.vector, lanes, result, units)
+        if scalar_loops:
+            _nested(b, scalar_loops, r.vector, lanes, result, (begin, end))
+        else:
+            _in_blocks(b, r.vector, lanes, result, begin, end)
     else:
         _nested(b, r.outer, None, 1, result, (begin, end) if r.outer else None)
 
@@ -623,6 +643,8 @@ def reduce_units(scope: Scope, kernel: Kernel) -> int:
     lanes = scope.width([kernel.equation.output.dtype, kernel.equation.inputs[0].dtype])
     r = best_reduction(scope, kernel.equation, lanes)
     loops = tuple(v for v in r.outer if not (r.across and v == r.vector))
+    if r.across and not loops and r.vector is not None:
+        return -(-r.vector.extent // (lanes * ACCUMULATORS))
     return loops[0].extent if loops else 1
 
 

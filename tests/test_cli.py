@@ -354,6 +354,8 @@ def test_ctrl_c_saves_what_was_learned_and_ends_with_130(tmp_path: Path) -> None
     with subprocess.Popen(
         [*command, "--epochs", "100000", "--model", "softmax"],
         cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # a shell has background jobs ignore the signal, and they hand that on
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:  # fmt: skip
         assert process.stdout is not None and process.stderr is not None
         for line in process.stdout:

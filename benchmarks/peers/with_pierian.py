@@ -23,7 +23,9 @@ LOSSES = {
 
 
 def make_step(task: Task) -> Callable[[Any, Any], Any]:
-    """One step of training on a batch, giving the loss."""
+    """One step of training on a batch, giving the loss. No gradient outlives it: one that does
+    must be written to memory.
+    """
     w = task.workload
     layers: list[Any] = []
     for weight, bias in zip(task.weights, task.biases, strict=True):
@@ -38,10 +40,10 @@ def make_step(task: Task) -> Callable[[Any, Any], Any]:
         optimizer = optim.SGD(model.parameters(), lr=w.lr, momentum=w.momentum)
 
     def step(x: Any, y: Any) -> Any:
-        optimizer.zero_grad()
         loss = LOSSES[w.loss](model(x), y)
         loss.backward()
         optimizer.step()
+        optimizer.zero_grad()
         return loss.detach()
 
     return step

@@ -191,16 +191,20 @@ class Resident:
         self.pred: Any = None  # (count, size, ...)
         self.native = compiled(self.step)
 
-    def step(self) -> None:
-        """One step, on the rows whose turn it is."""
-        at = self.position
-        place = self.order[at]
+    def batch(self) -> tuple[tuple[Tensor, ...], Any, Any]:
+        """The rows whose turn it is, as a step wants them."""
+        place = self.order[self.position]
         parts: list[Any] = [
             None if part is None else cast(part[place], kind)
             for part, kind in zip(self.data, self.kinds, strict=True)
         ]
         *x, y, weight = parts
-        loss, pred = self.eager(tuple(x), y, weight)
+        return tuple(x), y, weight
+
+    def step(self) -> None:
+        """One step, on the rows whose turn it is."""
+        at = self.position
+        loss, pred = self.eager(*self.batch())
         if self.pred is None:  # its shape is known now
             count = max(ROOM // max(pred.numel() * pred.dtype.itemsize, 1), 1)
             shape = (min(count, len(self.losses)), *pred.shape)
@@ -221,7 +225,7 @@ class Resident:
                 self.order.value[:count] = chosen
                 self.position.value[...] = 0
                 started = time.perf_counter()
-                self.native.repeat(count)
+                self.repeat(count)
                 each = (time.perf_counter() - started) / count
                 pred = self.pred.value[:count].reshape(chosen.size, *self.pred.shape[2:])
                 yield Block(self.losses.value[:count], pred, rows, chosen)
@@ -231,6 +235,14 @@ class Resident:
             for tensor in self.data:  # between epochs no data are held
                 if tensor is not None:
                     tensor.value = _hollow(tensor.value)
+
+    def repeat(self, count: int) -> None:
+        """Steps in native code; of one that fails, the eager step says what is wrong."""
+        try:
+            self.native.repeat(count)
+        except IndexError:
+            self.eager(*self.batch())
+            raise
 
 
 def _hollow(array: np.ndarray) -> np.ndarray:

@@ -199,6 +199,28 @@ def test_label_out_of_range_in_a_stream_is_the_error_of_the_loss(blobs: Problem)
         np.testing.assert_array_equal(p.numpy(), old)
 
 
+class Table(nn.Module):
+    """A row of numbers for each word."""
+
+    def __init__(self) -> None:
+        self.rows = nn.Parameter(pr.zeros((5, 3)))
+
+    def forward(self, x: Any) -> Any:
+        return self.rows[x]
+
+
+@pytest.mark.parametrize("callbacks", [None, [AtBatches()]], ids=["blocks", "batches"])
+def test_input_out_of_range_is_the_error_of_the_operation(callbacks: Any) -> None:
+    x, y = np.arange(100) % 5, np.arange(100) % 3
+    model = Table()
+    model.compile("adam", "cross_entropy", jit=True)
+    model.fit(x, y, verbose=0, callbacks=callbacks)
+    x[77] = 5
+    with pytest.raises(IndexError, match="^index: .*5") as caught:
+        model.fit(x, y, verbose=0, callbacks=callbacks)
+    assert "jit" not in str(caught.value)
+
+
 def test_learning_rate_and_training_mode_take_effect_without_a_new_program(
     blobs: Problem,
 ) -> None:

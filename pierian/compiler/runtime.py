@@ -29,7 +29,7 @@ GENERATION, FUNCTION, ARGUMENTS, ERROR, TIMES, DONE, QUIT, ARRIVED, PASSED = (
 )
 WORDS = LINE * 9
 MOST_THREADS = (1 << 16) - 1  # these bits of GENERATION say how many, those above count the jobs
-SPINS = 20_000  # looks at a word before giving way: some ten microseconds
+SPINS = 5_000  # looks at a word before giving way: some microseconds
 YIELDS = 200  # times of giving way before sleeping: about a tenth of a millisecond
 NAP = 50  # microseconds
 STACK = 8 << 20  # bytes per worker: kernels keep their tiles and copied panels there

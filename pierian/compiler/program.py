@@ -451,7 +451,7 @@ class Program:
                 raise IndexError(
                     message("jit", f"indices must lie inside their axis ({names})",
                             f"{-length} <= index < {length}", index,
-                            "Run with jit=False to see which line it was")
+                            "Run without jit to see which line it was")
                 )  # fmt: skip
 
     def _host(self, kernel: Kernel) -> None:

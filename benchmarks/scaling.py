@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import Bench, markdown, micro
@@ -41,7 +42,7 @@ def measure(bench: Bench) -> dict[str, Any]:
                     break
     if bench.plot:
         plot(results, bench.plot)
-    return {"results": results}
+    return {"results": results, "plot": Path(bench.plot).name}
 
 
 def table(answer: dict[str, Any]) -> str:
@@ -51,10 +52,12 @@ def table(answer: dict[str, Any]) -> str:
          f"{r['cold']:.2f}"]
         for r in answer["results"]
     ]  # fmt: skip
+    picture = [f"![Time per step over each axis]({answer['plot']})"] if answer["plot"] else []
     return "\n\n".join([
         "Microseconds per step of a dense ReLU network with SGD. Linear in batch, width² and "
         "depth: where the fixed cost of a step is outgrown, the cost per unit stays.",
         markdown("axis|size|min µs|ns per unit (batch, width², layer)|first call s", rows),
+        *picture,
     ])  # fmt: skip
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from pierian.base import rng
 from pierian.base.dtypes import float16, float32, float64, int64, uint64
 from pierian.compiler import element as el
-from pierian.compiler.affine import Affine, Atom, Quotient, Var, unflatten, variable
+from pierian.compiler.affine import Affine, Quotient, Var, unflatten, variable
 from pierian.compiler.element import I32, I64
 from pierian.compiler.fuse import DRAWS, Condition, Indices, Kernel, offset, operands, size
 from pierian.compiler.llvm import Target, ir
@@ -122,10 +122,9 @@ class Reader:
             self.places[key] = total
         return self.places[key]
 
-    def _divided(self, atom: Atom, wide: bool) -> Any:
-        assert_never_var = atom
-        of = self.vectors(assert_never_var.of) if wide else self.scalar(assert_never_var.of)  # type: ignore[union-attr]
-        by = el.like(of, atom.by)  # type: ignore[union-attr]
+    def _divided(self, atom: Any, wide: bool) -> Any:
+        of = self.vectors(atom.of) if wide else self.scalar(atom.of)
+        by = el.like(of, atom.by)
         return (self.b.udiv if isinstance(atom, Quotient) else self.b.urem)(of, by)
 
     def _wide(self, value: Any) -> Any:

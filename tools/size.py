@@ -46,7 +46,7 @@ BUDGETS = (
     Budget(("nn",), 1_600),
     Budget(("optim", "metrics"), 800),
     Budget(("data", "io"), 1_200),
-    Budget(("train",), 1_100),
+    Budget(("train",), 1_150),
     Budget(("compat",), 900),
     Budget(("viz",), 500),
     Budget(("testing",), 300),

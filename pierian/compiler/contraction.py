@@ -1,7 +1,7 @@
 """Contractions: code for matrix products, with whatever follows each sum written into it.
 
-May import: llvm, element, base. C(i, j) = sum over p of A(i, p)·B(p, j), for sizes and strides that
-are known when the code is written. C is computed in tiles that fit into registers. A tile is a
+May import: llvm, control, element, base. C(i, j) = sum over p of A(i, p)·B(p, j), for sizes and
+strides that are known when the code is written. C is computed in tiles in registers. A tile is a
 work unit: threads share out C and never a sum, so the bits do not depend on their number. To
 change how a shape is computed: `plan`, the one place that chooses, by comparing guesses of time.
 
@@ -21,6 +21,7 @@ import numpy as np
 
 from pierian.base.dtypes import float32
 from pierian.compiler import element as el
+from pierian.compiler.control import loop
 from pierian.compiler.element import I1, I32, I64
 from pierian.compiler.llvm import Target, ir
 
@@ -423,18 +424,8 @@ class _Writer:
         if _is_one(start, stop, step):
             yield start
             return
-        head, body, done = (b.function.append_basic_block() for _ in range(3))
-        entry = b.block
-        b.branch(head)
-        b.position_at_end(head)
-        i = b.phi(I64)
-        i.add_incoming(start, entry)
-        b.cbranch(b.icmp_signed("<", i, stop), body, done)
-        b.position_at_end(body)
-        yield i
-        i.add_incoming(b.add(i, I64(step)), b.block)
-        b.branch(head)
-        b.position_at_end(done)
+        with loop(b, start, stop, step) as i:
+            yield i
 
     def top(self, row: Any) -> tuple[Any, Any]:
         """Where a tile's own rows begin, and its first row, which the tile above may have too."""

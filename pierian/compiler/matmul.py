@@ -13,9 +13,10 @@ from pierian.compiler import contraction
 from pierian.compiler import element as el
 from pierian.compiler.affine import Affine, Var, linear, row_major, unflatten, variable
 from pierian.compiler.contraction import Contraction
+from pierian.compiler.control import loop, number
 from pierian.compiler.fuse import Kernel, broadcast_indices, offset, unshaped
 from pierian.compiler.llvm import ir
-from pierian.compiler.nest import Reader, Scope, loop, number
+from pierian.compiler.nest import Reader, Scope
 from pierian.core.graph import Equation, Symbol
 
 LINE = 64  # bytes; scratch begins on a cache line

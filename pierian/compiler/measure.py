@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from pierian.compiler import element as el
+from pierian.compiler.control import loop, number
 from pierian.compiler.element import I32, I64
 from pierian.compiler.fuse import Kernel
 from pierian.compiler.llvm import Target, ir, load, object_code
-from pierian.compiler.nest import loop, number
 from pierian.compiler.program import Call, Program, Segment, address
 from pierian.compiler.runtime import SEGMENT, barrier, declared, pool
 from pierian.compiler.stages import Stages

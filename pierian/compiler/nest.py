@@ -1,6 +1,6 @@
 """Loop nests: code for pointwise chains, reductions and scans over one index space.
 
-May import: llvm, element, affine, fuse, philox, normal, base, core. `Reader` turns a symbol at
+May import: llvm, control, element, affine, fuse, philox, normal, base, core. `Reader` turns a symbol at
 given indices into a register; the emitters below it choose a loop order and drive it. Loops are
 explicit vectors along one variable, the rest of it in one narrower vector, so nothing depends on
 LLVM's vectorizers.
@@ -8,7 +8,6 @@ LLVM's vectorizers.
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pierian.base import rng
 from pierian.base.dtypes import float16, float32, float64, int64, uint64
 from pierian.compiler import element as el
 from pierian.compiler.affine import Affine, Quotient, Var, unflatten, variable
+from pierian.compiler.control import loop, number
 from pierian.compiler.element import I32, I64
 from pierian.compiler.fuse import DRAWS, Condition, Indices, Kernel, offset, operands, size
 from pierian.compiler.llvm import Target, ir
@@ -48,30 +48,6 @@ class Scope:
         """Lanes to use for a loop over values of `dtypes`."""
         widest = max((d.itemsize for d in dtypes if d.kind != "b"), default=4)
         return self.target.lanes(8 * max(widest, 4))
-
-
-@contextlib.contextmanager
-def loop(b: ir.IRBuilder, start: Any, stop: Any, step: int = 1) -> Iterator[Any]:
-    """`for i in range(start, stop, step)`; yields i. Runs at least once only if start < stop."""
-    function = b.function
-    head, body, done = (function.append_basic_block(name) for name in ("head", "body", "done"))
-    entry = b.block
-    b.branch(head)
-    b.position_at_end(head)
-    i = b.phi(I64)
-    i.add_incoming(start, entry)
-    b.cbranch(b.icmp_signed("<", i, stop), body, done)
-    b.position_at_end(body)
-    yield i
-    following = b.add(i, ir.Constant(I64, step))
-    i.add_incoming(following, b.block)
-    b.branch(head)
-    b.position_at_end(done)
-
-
-def number(n: int) -> Any:
-    """An index constant."""
-    return ir.Constant(I64, n)
 
 
 class Reader:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pierian.compiler import element as el
 from pierian.compiler.affine import Affine, Var
+from pierian.compiler.control import number
 from pierian.compiler.element import I32
 from pierian.compiler.fuse import Kernel, offset
 from pierian.compiler.llvm import ir
@@ -22,7 +23,6 @@ from pierian.compiler.nest import (
     _combine_into,
     _nested,
     broadcast,
-    number,
     orders,
 )
 from pierian.core.graph import Symbol

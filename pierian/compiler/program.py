@@ -23,20 +23,13 @@ import numpy as np
 from pierian.base.errors import message
 from pierian.compiler import cache
 from pierian.compiler import element as el
+from pierian.compiler.control import loop, number
 from pierian.compiler.element import I64
 from pierian.compiler.fuse import Fusion, Kernel
 from pierian.compiler.llvm import Library, Target, ir, load, object_code, target, versions
 from pierian.compiler.matmul import emit_matmul, matmul_units
 from pierian.compiler.memory import LINE, Life, Place, arena, nbytes
-from pierian.compiler.nest import (
-    Scope,
-    emit_nest,
-    emit_reduce,
-    loop,
-    nest_units,
-    number,
-    reduce_units,
-)
+from pierian.compiler.nest import Scope, emit_nest, emit_reduce, nest_units, reduce_units
 from pierian.compiler.own_loop import EMIT_OWN
 from pierian.compiler.passes import optimize
 from pierian.compiler.runtime import SEGMENT, barrier, pool

@@ -1,9 +1,9 @@
 """Loop nests: code for pointwise chains, reductions and scans over one index space.
 
-May import: llvm, control, element, affine, fuse, philox, normal, base, core. `Reader` turns a symbol at
-given indices into a register; the emitters below it choose a loop order and drive it. Loops are
-explicit vectors along one variable, the rest of it in one narrower vector, so nothing depends on
-LLVM's vectorizers.
+May import: llvm, control, element, affine, fuse, philox, normal, base, core. `Reader` turns a
+symbol at given indices into a register; the emitters below it choose a loop order and drive it.
+Loops are explicit vectors along one variable, the rest of it in one narrower vector, so nothing
+depends on LLVM's vectorizers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Side-by-side measurements: us and every installed peer, same arrays, same cores, one run.
 
-    pip install torch --index-url https://download.pytorch.org/whl/cpu
-    pip install jax keras scikit-learn
+    pip install torch jax keras scikit-learn    # of torch, the build for CPUs is enough
     python -m benchmarks                        # time per training step, every workload and peer
     python -m benchmarks all --markdown benchmarks/RESULTS.md
     python -m benchmarks train --threads 1 --only mlp --peers pierian,jax

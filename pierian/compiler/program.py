@@ -142,7 +142,9 @@ class Program:
             if kernel.equation is not None:
                 own = self.fusion.memory_read(kernel.equation)
             if kernel.kind in ("scatter", "scatter_add") and place == home:
-                return own[0] is old and old not in own[1:]  # only the chosen elements change
+                if own[0] is not old or old in own[1:]:
+                    return False
+                continue  # only the chosen elements change
             if place > home or old in own or kernel.kind not in ("nest", "matmul"):
                 return False
             reads = [pair for root in kernel.roots for pair in self.fusion.leaves(root)]

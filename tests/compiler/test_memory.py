@@ -100,13 +100,17 @@ def step(kind: str) -> tuple[Any, list[pr.Tensor]]:
             a.copy_(x)
         elif kind == "in rows":
             a[pr.tensor([2, 0])] = x[:2]
+        elif kind == "in rows, the old ones are the result":
+            kept = a * 2
+            a[pr.tensor([2, 0])] = x[:2]
+            return kept
         return x + a.sum() + b.sum() + square.sum()
 
     return run, [a, b, square]
 
 
 STEPS = ("in place", "swapped", "read by its own product", "transposed", "read later",
-         "a constant", "the argument", "in rows")  # fmt: skip
+         "a constant", "the argument", "in rows", "in rows, the old ones are the result")  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", STEPS)

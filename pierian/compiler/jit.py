@@ -21,6 +21,7 @@ import numpy as np
 
 from pierian.base import trees
 from pierian.base.errors import CompileError, TraceError, message
+from pierian.base.notice import notice
 from pierian.compiler.guard import Guard, describe, names_read
 from pierian.compiler.number import NUMBERS, as_inputs
 from pierian.core.graph import Graph, Symbol
@@ -38,7 +39,6 @@ except (ImportError, OSError) as error:
     missing = f"llvmlite cannot be loaded ({error})"
 
 MANY_TRACES = 4  # traces of one function after which what changed is said aloud
-_said: set[str] = set()
 
 
 class Tracing:
@@ -154,7 +154,7 @@ class Jit:
 
     def _eagerly(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.reason:
-            say_once(f"jit: functions run eagerly, which is slower: {self.reason}")
+            notice(f"jit: functions run eagerly, which is slower: {self.reason}")
         if any(isinstance(leaf, np.ndarray) for leaf in trees.leaves((args, kwargs))):
             args, kwargs = trees.map_tree(_tensor, (args, kwargs))
         return self.fn(*args, **kwargs)
@@ -412,13 +412,6 @@ def _in_words(name: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from _in_words(f"{name}[{i}]", child)
     else:
         yield name, repr(value)
-
-
-def say_once(line: str) -> None:
-    """Print a line on stderr; the same one not again in this process."""
-    if line not in _said:
-        _said.add(line)
-        print(line, file=sys.stderr)
 
 
 def jit(

@@ -21,7 +21,16 @@ from pierian.compiler import element as el
 from pierian.compiler.affine import Affine, Quotient, Var, unflatten, variable
 from pierian.compiler.control import loop, number
 from pierian.compiler.element import I32, I64
-from pierian.compiler.fuse import DRAWS, Condition, Indices, Kernel, offset, operands, size
+from pierian.compiler.fuse import (
+    DRAWS,
+    Condition,
+    Indices,
+    Kernel,
+    broadcast_indices,
+    offset,
+    operands,
+    size,
+)
 from pierian.compiler.llvm import Target, ir
 from pierian.compiler.memory import nbytes
 from pierian.compiler.normal import inverse_normal_cdf, probability
@@ -303,7 +312,7 @@ class Reader:
         in the error words.
         """
         b = self.b
-        raw = self.value(symbol, broadcast(symbol, at), conditions)
+        raw = self.value(symbol, broadcast_indices(symbol.shape, at), conditions)
         given = el.convert(b, symbol.dtype, int64, raw)
         negative = b.icmp_signed("<", given, el.like(given, 0))
         index = b.select(negative, b.add(given, el.like(given, length)), given)
@@ -325,12 +334,6 @@ class Reader:
             for i, word in enumerate((number(1), worst, number(length))):
                 b.store(word, b.gep(self.scope.error, [number(i)]))
         return index, good
-
-
-def broadcast(symbol: Symbol, at: Indices) -> Indices:
-    """Indices into a tensor that is stretched to the space of `at`."""
-    own = at[len(at) - len(symbol.shape) :] if symbol.shape else ()
-    return tuple(i if n != 1 else Affine() for i, n in zip(own, symbol.shape, strict=True))
 
 
 def _is_zero(value: Any) -> bool:
@@ -383,7 +386,7 @@ def loads(scope: Scope, reads: Sequence[tuple[Symbol, Indices, bool]]) -> list[A
             equation = scope.made[symbol]
             x, *tensors = equation.inputs
             lead = len(at) - (len(x.shape) - len(tensors))
-            stack += [(s, broadcast(s, at[:lead]), False) for s in tensors]
+            stack += [(s, broadcast_indices(s.shape, at[:lead]), False) for s in tensors]
             scattered = sum(at[:lead], Affine()) * size(x)  # may be anywhere
             places.append(offset(x, (Affine(),) * len(tensors) + tuple(at[lead:])) + scattered)
         elif scope.made[symbol].primitive != "arange":
@@ -433,7 +436,7 @@ def emit_nest(b: ir.IRBuilder, scope: Scope, kernel: Kernel, begin: Any, end: An
             el.store(b, el.splat(b, value, reader.lanes), pointer, root.dtype)
 
     if order.outer or order.vector is None:
-        _nested(b, order.outer, order.vector, lanes, body, (begin, end))
+        nested(b, order.outer, order.vector, lanes, body, (begin, end))
         return
     v = order.vector
     first = b.mul(begin, number(BLOCK))
@@ -458,7 +461,7 @@ def nest_units(scope: Scope, kernel: Kernel) -> int:
     return -(-math.prod(kernel.space) // BLOCK) if order.vector else 1
 
 
-def _nested(
+def nested(
     b: ir.IRBuilder,
     outer: Sequence[Var],
     vector: Var | None,
@@ -472,7 +475,7 @@ def _nested(
     if outer:
         start, stop = units or (number(0), number(outer[0].extent))
         with loop(b, start, stop) as i:
-            _nested(b, outer[1:], vector, lanes, body, None, {**at, outer[0]: i})
+            nested(b, outer[1:], vector, lanes, body, None, {**at, outer[0]: i})
         return
     if vector is None:
         body(at, None, 1)
@@ -604,11 +607,11 @@ def emit_reduce(b: ir.IRBuilder, scope: Scope, kernel: Kernel, begin: Any, end: 
     if r.across:
         scalar_loops = tuple(v for v in r.outer if v != r.vector)
         if scalar_loops:
-            _nested(b, scalar_loops, r.vector, lanes, result, (begin, end))
+            nested(b, scalar_loops, r.vector, lanes, result, (begin, end))
         else:
             _in_blocks(b, r.vector, lanes, result, begin, end)
     else:
-        _nested(b, r.outer, None, 1, result, (begin, end) if r.outer else None)
+        nested(b, r.outer, None, 1, result, (begin, end) if r.outer else None)
 
 
 def reduce_units(scope: Scope, kernel: Kernel) -> int:
@@ -637,12 +640,12 @@ def _accumulate(
 ) -> Any:
     """All elements of the reduced loops combined, in an order fixed by the shape alone."""
     wide = lanes if vector is not None and vector.extent >= lanes else width
-    cells = [_cell(b, el.constant(dtype, start_of(name, dtype), wide)) for _ in range(ACCUMULATORS)]
-    single = _cell(b, el.constant(dtype, start_of(name, dtype), width))
+    cells = [cell(b, el.constant(dtype, start_of(name, dtype), wide)) for _ in range(ACCUMULATORS)]
+    single = cell(b, el.constant(dtype, start_of(name, dtype), width))
 
     def body(place: dict[Var, Any], _vector: Var | None, _count: int) -> None:
         if vector is None:
-            _combine_into(b, single, read(place, None, 1), dtype, combine)
+            combine_into(b, single, read(place, None, 1), dtype, combine)
             return
         group = lanes * ACCUMULATORS
         n = vector.extent
@@ -651,16 +654,16 @@ def _accumulate(
             with loop(b, number(0), number(ends[0]), group) as i:
                 for k, cell in enumerate(cells):
                     here = {**place, vector: b.add(i, number(k * lanes))}
-                    _combine_into(b, cell, read(here, vector, lanes), dtype, combine)
+                    combine_into(b, cell, read(here, vector, lanes), dtype, combine)
         if ends[1] > ends[0]:
             with loop(b, number(ends[0]), number(ends[1]), lanes) as i:
                 value = read({**place, vector: i}, vector, lanes)
-                _combine_into(b, cells[0], value, dtype, combine)
+                combine_into(b, cells[0], value, dtype, combine)
         if ends[2] > ends[1]:
             value = read({**place, vector: number(ends[1])}, vector, ends[2] - ends[1])
-            _combine_into(b, single, across_lanes(b, value, dtype, combine), dtype, combine)
+            combine_into(b, single, across_lanes(b, value, dtype, combine), dtype, combine)
 
-    _nested(b, loops, None, 1, body, None, at)
+    nested(b, loops, None, 1, body, None, at)
     total = b.load(single)
     if vector is not None and vector.extent >= lanes:
         parts = [b.load(cell) for cell in cells]
@@ -670,7 +673,7 @@ def _accumulate(
     return total
 
 
-def _cell(b: ir.IRBuilder, value: Any) -> Any:
+def cell(b: ir.IRBuilder, value: Any) -> Any:
     """A variable that LLVM turns into a register."""
     with b.goto_entry_block():
         cell = b.alloca(value.type)
@@ -678,7 +681,7 @@ def _cell(b: ir.IRBuilder, value: Any) -> Any:
     return cell
 
 
-def _combine_into(b: ir.IRBuilder, cell: Any, value: Any, dtype: np.dtype, combine: Any) -> None:
+def combine_into(b: ir.IRBuilder, cell: Any, value: Any, dtype: np.dtype, combine: Any) -> None:
     b.store(combine(b, dtype, b.load(cell), value), cell)
 
 

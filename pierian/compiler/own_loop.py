@@ -1,31 +1,31 @@
 """Primitives with a loop of their own: running sums, joins, scatters, argmax.
 
-May import: nest, element, affine, fuse, base, core. To add one: an emitter and a row in `EMIT_OWN`.
+May import: nest, element, affine, fuse, base, core. To add one: an emitter and a row in `OWN`.
 Each computes all of its output in one work unit.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from pierian.compiler import element as el
 from pierian.compiler.affine import Affine, Var
 from pierian.compiler.control import number
 from pierian.compiler.element import I32
-from pierian.compiler.fuse import Kernel, offset
+from pierian.compiler.fuse import Kernel, broadcast_indices, offset
 from pierian.compiler.llvm import ir
 from pierian.compiler.nest import (
     Order,
     Reader,
     Scope,
-    _cell,
-    _combine_into,
-    _nested,
-    broadcast,
+    cell,
+    combine_into,
+    nested,
     orders,
 )
-from pierian.core.graph import Symbol
+from pierian.core.graph import Equation, Symbol
 
 
 def _longest(shape: tuple[int, ...], prefix: str) -> Order:
@@ -45,13 +45,11 @@ def _copy(
         place = reader.scalar(offset(target, order.indices) + shift)
         el.store(b, value, b.gep(scope.pointers[target], [place]), target.dtype)
 
-    _nested(b, order.outer, order.vector, lanes, body)
+    nested(b, order.outer, order.vector, lanes, body)
 
 
-def emit_concat(b: ir.IRBuilder, scope: Scope, kernel: Kernel, begin: Any, end: Any) -> None:
+def _concat(b: ir.IRBuilder, scope: Scope, equation: Equation) -> None:
     """Each part copied to its place."""
-    equation = kernel.equation
-    assert equation is not None  # noqa: S101
     output, axis = equation.output, equation.params["axis"]
     start = 0
     for part in equation.inputs:
@@ -62,10 +60,8 @@ def emit_concat(b: ir.IRBuilder, scope: Scope, kernel: Kernel, begin: Any, end: 
         start += part.shape[axis]
 
 
-def emit_cumsum(b: ir.IRBuilder, scope: Scope, kernel: Kernel, begin: Any, end: Any) -> None:
+def _cumsum(b: ir.IRBuilder, scope: Scope, equation: Equation) -> None:
     """Running sums, several neighbouring ones at a time where the axis is not the last."""
-    equation = kernel.equation
-    assert equation is not None  # noqa: S101
     output, source, axis = equation.output, equation.inputs[0], equation.params["axis"]
     if not math.prod(output.shape):
         return
@@ -77,25 +73,23 @@ def emit_cumsum(b: ir.IRBuilder, scope: Scope, kernel: Kernel, begin: Any, end: 
     outer = [v for v in variables if v not in (down, last) and v.extent > 1]
 
     def body(at: dict[Var, Any], vector: Var | None, count: int) -> None:
-        total = _cell(b, el.constant(output.dtype, 0, count))
+        total = cell(b, el.constant(output.dtype, 0, count))
 
         def step(place: dict[Var, Any], _vector: Var | None, _count: int) -> None:
             reader = Reader(b, scope, place, vector, count)
             value = el.splat(b, reader.value(source, indices), reader.lanes)
             value = el.convert(b, source.dtype, output.dtype, value)
-            _combine_into(b, total, value, output.dtype, el.POINTWISE["add"])
+            combine_into(b, total, value, output.dtype, el.POINTWISE["add"])
             where = reader.scalar(offset(output, indices))
             el.store(b, b.load(total), b.gep(scope.pointers[output], [where]), output.dtype)
 
-        _nested(b, (down,), None, 1, step, None, {down: number(0), **at})
+        nested(b, (down,), None, 1, step, None, {down: number(0), **at})
 
-    _nested(b, outer, last, lanes, body)
+    nested(b, outer, last, lanes, body)
 
 
-def emit_scatter(b: ir.IRBuilder, scope: Scope, kernel: Kernel, begin: Any, end: Any) -> None:
+def _scatter(b: ir.IRBuilder, scope: Scope, equation: Equation) -> None:
     """A copy of x, then the values one after the other, in order: repeats add up the same way."""
-    equation = kernel.equation
-    assert equation is not None  # noqa: S101
     x, values, *tensors = equation.inputs
     output, adds = equation.output, equation.primitive == "scatter_add"
     if not math.prod(output.shape):
@@ -117,7 +111,7 @@ def emit_scatter(b: ir.IRBuilder, scope: Scope, kernel: Kernel, begin: Any, end:
         place = reader.scalar(offset(output, tail))
         inside: Any = ir.Constant(el.I1, 1)
         for axis, symbol in enumerate(tensors):
-            at_lead = broadcast(symbol, indices[:lead])
+            at_lead = broadcast_indices(symbol.shape, indices[:lead])
             index, good = reader.index_and_whether(symbol, at_lead, x.shape[axis], ())
             if el.lanes_of(index) > 1:
                 index, good = (b.extract_element(v, ir.Constant(I32, 0)) for v in (index, good))
@@ -131,13 +125,11 @@ def emit_scatter(b: ir.IRBuilder, scope: Scope, kernel: Kernel, begin: Any, end:
                 value = el.POINTWISE["add"](b, output.dtype, old, value)
             el.store(b, value, pointer, output.dtype)
 
-    _nested(b, outer, vector, scope.width([output.dtype]), body)
+    nested(b, outer, vector, scope.width([output.dtype]), body)
 
 
-def emit_arg(b: ir.IRBuilder, scope: Scope, kernel: Kernel, begin: Any, end: Any) -> None:
+def _arg(b: ir.IRBuilder, scope: Scope, equation: Equation) -> None:
     """Where the first largest (or smallest) element is; the first NaN wins, as in NumPy."""
-    equation = kernel.equation
-    assert equation is not None  # noqa: S101
     source, output = equation.inputs[0], equation.output
     (axis,) = equation.params["axes"]
     if not math.prod(output.shape):
@@ -153,7 +145,7 @@ def emit_arg(b: ir.IRBuilder, scope: Scope, kernel: Kernel, begin: Any, end: Any
 
     def body(at: dict[Var, Any], _vector: Var | None, _count: int) -> None:
         first = Reader(b, scope, {**at, down: number(0)}, None, 1).value(source, indices)
-        best, where = _cell(b, first), _cell(b, number(0))
+        best, where = cell(b, first), cell(b, number(0))
 
         def step(place: dict[Var, Any], _v: Var | None, _n: int) -> None:
             value = Reader(b, scope, place, None, 1).value(source, indices)
@@ -166,19 +158,25 @@ def emit_arg(b: ir.IRBuilder, scope: Scope, kernel: Kernel, begin: Any, end: Any
             b.store(b.select(better, value, known), best)
             b.store(b.select(better, place[down], b.load(where)), where)
 
-        _nested(b, (down,), None, 1, step, None, {down: number(0), **at})
+        nested(b, (down,), None, 1, step, None, {down: number(0), **at})
         reader = Reader(b, scope, at, None, 1)
         place = reader.scalar(offset(output, tuple(kept)))
         el.store(b, b.load(where), b.gep(scope.pointers[output], [place]), output.dtype)
 
-    _nested(b, outer, None, 1, body)
+    nested(b, outer, None, 1, body)
 
 
-EMIT_OWN: dict[str, Any] = {
-    "concat": emit_concat,
-    "cumsum": emit_cumsum,
-    "scatter": emit_scatter,
-    "scatter_add": emit_scatter,
-    "argmax": emit_arg,
-    "argmin": emit_arg,
+OWN: dict[str, Callable[[ir.IRBuilder, Scope, Equation], None]] = {
+    "concat": _concat,
+    "cumsum": _cumsum,
+    "scatter": _scatter,
+    "scatter_add": _scatter,
+    "argmax": _arg,
+    "argmin": _arg,
 }
+
+
+def emit_own(b: ir.IRBuilder, scope: Scope, kernel: Kernel, begin: Any, end: Any) -> None:
+    """Compute a kernel of a kind in `OWN`; it has one work unit."""
+    if kernel.equation is not None:
+        OWN[kernel.kind](b, scope, kernel.equation)

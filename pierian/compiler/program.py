@@ -30,7 +30,7 @@ from pierian.compiler.llvm import Library, Target, ir, load, object_code, target
 from pierian.compiler.matmul import emit_matmul, matmul_units
 from pierian.compiler.memory import LINE, Life, Place, arena, nbytes
 from pierian.compiler.nest import Scope, emit_nest, emit_reduce, nest_units, reduce_units
-from pierian.compiler.own_loop import EMIT_OWN
+from pierian.compiler.own_loop import OWN, emit_own
 from pierian.compiler.passes import optimize
 from pierian.compiler.runtime import SEGMENT, barrier, pool
 from pierian.compiler.split import split
@@ -43,7 +43,7 @@ EMITTERS: dict[str, Any] = {
     "nest": emit_nest,
     "reduce": emit_reduce,
     "matmul": emit_matmul,
-    **EMIT_OWN,
+    **dict.fromkeys(OWN, emit_own),
 }
 UNITS: dict[str, Any] = {"nest": nest_units, "reduce": reduce_units, "matmul": matmul_units}
 CHECKED = ("index", "scatter", "scatter_add")  # primitives that follow indices from data

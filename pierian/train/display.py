@@ -106,14 +106,3 @@ def _bar(title: str, steps: int | None) -> Any:
         total=steps, desc=title, unit=" batches", bar_format=steps and form, file=sys.stdout,
         mininterval=REFRESH, miniters=1, dynamic_ncols=True,
     )  # fmt: skip
-
-
-said: set[str] = set()
-
-
-def notice(line: str) -> None:
-    """Print a line on stderr; not again in this process what only `where:` tells apart."""
-    topic = line.partition(":")[2]
-    if topic not in said:
-        said.add(topic)
-        print(line, file=sys.stderr)

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from pierian.base.errors import DataError, DtypeError, ShapeError, message
+from pierian.base.notice import notice
 from pierian.core.tensor import Tensor, as_tensor
 from pierian.data.collate import SupportsArray, as_array
 from pierian.data.dataset import ArrayDataset, Dataset
 from pierian.data.loader import DataLoader
 from pierian.data.order import whole
 from pierian.ops.random import bits
-from pierian.train.display import notice
 
 SIZE = 32  # rows per batch when nothing is said, as in Keras
 END = object()

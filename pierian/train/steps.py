@@ -17,11 +17,11 @@ import numpy as np
 
 from pierian.base.dtypes import float64, int64
 from pierian.base.errors import CompileError, TraceError, message
+from pierian.base.notice import notice
 from pierian.core.autodiff import no_grad
 from pierian.core.tensor import Tensor, make
 from pierian.nn.module import Module
 from pierian.ops.operands import cast
-from pierian.train.display import notice
 from pierian.train.feed import Feed, Form, Rows
 from pierian.train.recipe import Recipe
 

@@ -110,7 +110,8 @@ def step(kind: str) -> tuple[Any, list[pr.Tensor]]:
 
 
 STEPS = ("in place", "swapped", "read by its own product", "transposed", "read later",
-         "a constant", "the argument", "in rows", "in rows, the old ones are the result")  # fmt: skip
+         "a constant", "the argument", "in rows",
+         "in rows, the old ones are the result")  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", STEPS)

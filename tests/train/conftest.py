@@ -10,7 +10,7 @@ import pytest
 
 import pierian as pr
 from pierian import nn
-from pierian.train import display
+from pierian.base import notice
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Problem:
 def _fresh() -> Iterator[None]:
     """Every test has the same random numbers, and notices have not been given yet."""
     pr.manual_seed(0)
-    display.said.clear()
+    notice.said.clear()
     yield
-    display.said.clear()
+    notice.said.clear()
 
 
 @pytest.fixture(scope="session")

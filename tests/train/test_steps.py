@@ -12,9 +12,9 @@ import pytest
 
 import pierian as pr
 from pierian import nn
+from pierian.base.notice import said
 from pierian.compiler.threads import num_threads
 from pierian.train import Callback, DivergenceError
-from pierian.train.display import said
 from pierian.train.recipe import of
 from pierian.train.steps import train_step
 from tests.train.conftest import Problem

@@ -22,6 +22,7 @@ from pierian.compiler import contraction as con
 from pierian.compiler import element as el
 from pierian.compiler.element import I64
 from pierian.compiler.llvm import Library, Target, ir, load, object_code, target
+from pierian.compiler.measure import peak
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,6 @@ ROWS = (
     Row("wide", 4096, 4096, 128, "nn"),
     Row("vector", 1, 1024, 1024, "nt"),
 )
-PEAK_SUMS = 12  # registers of the peak loop: enough to hide the latency, few enough for 16
 RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8  # Adam's usual ones
 
 
@@ -155,41 +155,6 @@ def repeated(module: ir.Module, function: Any) -> None:
     b.ret_void()
 
 
-def compile_peak(chosen: Target, dtype: np.dtype) -> tuple[Any, int, Library]:
-    """A loop of independent multiply-adds: its call, the FLOPs of one round, its code."""
-    lanes = chosen.lanes(8 * dtype.itemsize)
-    vector = el.vector_type(el.scalar_type(dtype), lanes)
-    module = ir.Module()
-    kind = ir.FunctionType(ir.VoidType(), [vector.as_pointer(), I64])
-    function = ir.Function(module, kind, "peak")
-    place, rounds = function.args
-    b = ir.IRBuilder(function.append_basic_block("entry"))
-    x = b.load(place, align=dtype.itemsize)
-    y = b.load(b.gep(place, [I64(1)]), align=dtype.itemsize)
-    entry, body, done = b.block, *(function.append_basic_block() for _ in range(2))
-    b.branch(body)
-    b.position_at_end(body)
-    number = b.phi(I64)
-    number.add_incoming(I64(0), entry)
-    sums = [b.phi(vector) for _ in range(PEAK_SUMS)]
-    results = [el.intrinsic(b, "llvm.fmuladd", x, y, total) for total in sums]
-    for total, result in zip(sums, results, strict=True):
-        total.add_incoming(x, entry)
-        total.add_incoming(result, body)
-    following = b.add(number, I64(1))
-    number.add_incoming(following, body)
-    b.cbranch(b.icmp_signed("<", following, rounds), body, done)
-    b.position_at_end(done)
-    total = results[0]
-    for other in results[1:]:
-        total = b.fadd(total, other)
-    b.store(total, place, align=dtype.itemsize)
-    b.ret_void()
-    library = load(object_code(module, chosen), ["peak"], f"peak{time.perf_counter_ns()}")
-    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(library.addresses["peak"])
-    return call, 2 * PEAK_SUMS * lanes, library
-
-
 def best(call: Any, seconds: float) -> float:
     """A short time of a call, tried for so long: one that a tenth of the tries stay below.
 
@@ -205,7 +170,7 @@ def best(call: Any, seconds: float) -> float:
     return sorted(times)[len(times) // 10]
 
 
-def measure(row: Row, chosen: Target, dtype: np.dtype, peak: Any, seconds: float) -> str:
+def measure(row: Row, chosen: Target, dtype: np.dtype, seconds: float) -> str:
     """One row of the table."""
     c = con.Contraction(row.m, row.n, row.k, *strides(row.layout, row.m, row.n, row.k), dtype)
     kernel = compile_product(c, chosen, row.adam)
@@ -215,14 +180,10 @@ def measure(row: Row, chosen: Target, dtype: np.dtype, peak: Any, seconds: float
     scratch = np.empty(kernel.scratch + 64, np.uint8)
     own = -(-scratch.ctypes.data // 64) * 64
     arguments = (a.ctypes.data, b.ctypes.data, out.ctypes.data, own, 0, kernel.units)
-    loop, flops, _ = peak
-    buffer = np.zeros(64, c.dtype)
-    rounds = 100_000
-    top = 0.0
     fastest = float("inf")
     repeats = max(1, 1_000_000 // max(c.m * c.n * c.k, 30))
     for _ in range(3):  # in turns, as the machine's speed changes
-        top = max(top, flops * rounds / best(lambda: loop(buffer.ctypes.data, rounds), 0.01))
+        top = peak(chosen, 1, again=True).flops[c.dtype.itemsize]
         fastest = min(fastest, best(lambda: kernel.call(*arguments, repeats), seconds) / repeats)
     rate = 2 * c.m * c.n * c.k / fastest
     p = con.planned(c, chosen)[1]
@@ -248,12 +209,11 @@ def main() -> None:
     if options.shape:
         m, n, k = (int(size) for size in options.shape.split(","))
         rows = tuple(Row("given", m, n, k, layout) for layout in options.layouts.split(","))
-    peak = compile_peak(chosen, dtype)
     print(f"{chosen.cpu}, {8 * chosen.vector} bits, {dtype}, one thread\n")
     print("| what | m, n, k | layout | µs | GFLOP/s | of peak | write + compile ms | tile |")
     print("|---|---|---|--:|--:|--:|--:|---|")
     for row in rows:
-        print(f"| {measure(row, chosen, dtype, peak, options.seconds / 3)} |", flush=True)
+        print(f"| {measure(row, chosen, dtype, options.seconds / 3)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 import time
 from collections.abc import Callable
 
 import numpy as np
 
-ROUNDS = 2_000_000  # of the loop of multiply-adds in one call: some milliseconds
 TIMES = 30
 
 
@@ -27,44 +25,31 @@ def best(call: Callable[[], object], times: int) -> float:
     return min(results)
 
 
-def fma_loop(threads: int) -> tuple[Callable[[], object], float]:
-    """A generated loop on so many threads at once: its call and the FLOPs in it."""
-    from benchmarks.contraction import compile_peak
+def multiply_adds(threads: int) -> float:
+    """FLOP/s of generated multiply-adds on registers, on so many threads."""
     from pierian.compiler.llvm import target
+    from pierian.compiler.measure import peak
 
-    loop, flops, library = compile_peak(target(), np.dtype(np.float32))
-    buffers = [np.zeros(64, np.float32) for _ in range(threads)]
-
-    def call() -> object:
-        others = [threading.Thread(target=loop, args=(b.ctypes.data, ROUNDS)) for b in buffers[1:]]
-        for other in others:
-            other.start()
-        loop(buffers[0].ctypes.data, ROUNDS)
-        for other in others:
-            other.join()
-        return library  # the code, which must outlive the calls
-
-    return call, flops * ROUNDS * threads
+    return peak(target(), threads).flops[4]
 
 
-def product(_: int) -> tuple[Callable[[], object], float]:
-    """A matrix product large enough for any BLAS to run at its peak, and the FLOPs in it."""
+def product() -> float:
+    """FLOP/s of a matrix product large enough for any BLAS to run at its peak."""
     n = 2048
     a, b, out = (np.ones((n, n), np.float32) for _ in range(3))
-    return lambda: np.matmul(a, b, out=out), 2 * n**3
+    return 2 * n**3 / best(lambda: np.matmul(a, b, out=out), TIMES)
 
 
 def main(threads: int) -> None:
     """Print {"gflops", "by", "gbytes"}."""
     try:
-        by, (call, flops) = "a loop of multiply-adds", fma_loop(threads)
+        by, flops = "a loop of multiply-adds", multiply_adds(threads)
     except ImportError:
-        by, (call, flops) = "NumPy's BLAS", product(threads)
-    gflops = flops / best(call, TIMES) / 1e9
+        by, flops = "NumPy's BLAS", product()
     source = np.ones(1 << 26, np.uint8)  # 64 MiB, beyond any cache
     target = np.empty_like(source)
     copied = 2 * source.nbytes / best(lambda: np.copyto(target, source), 7)
-    print(json.dumps({"gflops": gflops, "by": by, "gbytes": copied / 1e9}))
+    print(json.dumps({"gflops": flops / 1e9, "by": by, "gbytes": copied / 1e9}))
 
 
 if __name__ == "__main__":

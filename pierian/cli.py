@@ -235,10 +235,11 @@ def explain(args: argparse.Namespace) -> int:
 
 def bench(args: argparse.Namespace) -> int:
     """`pierian bench`: in a source checkout, where the benchmarks are."""
-    root = Path(__file__).resolve().parents[1]
-    if not (root / "benchmarks" / "__main__.py").is_file():
+    roots = [Path.cwd(), Path(__file__).resolve().parents[1]]
+    root = next((r for r in roots if (r / "benchmarks" / "__main__.py").is_file()), None)
+    if root is None:
         must, fix = "benchmarks come with the source", "Clone the repository and run it there"
-        expected = f"a folder benchmarks in {root}"
+        expected = f"a folder benchmarks in {roots[0]}"
         raise DataError(message("bench", must, expected, "none", fix))
     options = [*args.more, *(["--json"] if args.json else [])]
     return subprocess.call([sys.executable, "-m", "benchmarks", *options], cwd=root)

@@ -10,8 +10,6 @@ import numpy as np
 import pierian as pr
 from benchmarks.workloads import Task
 from pierian import nn, optim
-from pierian.compiler.jit import Jit
-from pierian.compiler.jit import jit as compiled
 
 VERSION = pr.__version__
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
@@ -64,12 +62,10 @@ def eager(task: Task) -> Callable[[], float]:
 
 
 def jit(task: Task) -> Callable[[], float]:
-    return by_step(task, compiled(make_step(task)))
+    return by_step(task, pr.jit(make_step(task)))
 
 
 def scan(task: Task) -> Callable[[], float]:
-    if not hasattr(Jit, "repeat"):
-        raise NotImplementedError("this version has no Jit.repeat")
     x, y, order = pr.tensor(task.x), pr.tensor(task.y), pr.tensor(task.order)
     position, total = pr.tensor(0), pr.tensor(0.0)
     step = make_step(task)
@@ -79,7 +75,7 @@ def scan(task: Task) -> Callable[[], float]:
         total.add_(step(x[rows], y[rows]))
         position.add_(1)
 
-    program = compiled(advance)
+    program = pr.jit(advance)
 
     def call() -> float:
         position.zero_()

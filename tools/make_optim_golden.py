@@ -70,6 +70,21 @@ def rates(cases: Any, name: str, settings: dict[str, Any]) -> list[list[float]]:
     return found
 
 
+def momenta(cases: Any, rule: str, own: dict[str, Any], settings: dict[str, Any]) -> list[float]:
+    """The momentum, or first beta, at the first steps of a one-cycle schedule."""
+    optimizer = getattr(torch.optim, rule)([double([0.0])], **own)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 1.0, total_steps=cases.LENGTH, cycle_momentum=True, **settings
+    )
+    group, found = optimizer.param_groups[0], []
+    for _ in range(cases.LENGTH):
+        found.append(float(group["betas"][0] if "betas" in group else group["momentum"]))
+        optimizer.step()
+        if len(found) < cases.LENGTH:
+            schedule.step()
+    return found
+
+
 def main(argv: list[str]) -> int:
     """Writes the file."""
     torch.set_num_threads(1)
@@ -79,10 +94,11 @@ def main(argv: list[str]) -> int:
         "torch": torch.__version__.partition("+")[0],
         "rules": {key: trajectory(cases, *row) for key, row in cases.RULES.items()},
         "schedules": {key: rates(cases, *row) for key, row in cases.SCHEDULES.items()},
+        "momenta": {key: momenta(cases, *row) for key, row in cases.CYCLES.items()},
     }
     path = Path(argv[0]) if argv else REPOSITORY / "tests" / "optim" / "golden.json"
     lines = [f'"torch": {json.dumps(golden["torch"])}']
-    for part in ("rules", "schedules"):
+    for part in ("rules", "schedules", "momenta"):
         rows = [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in golden[part].items()]
         lines.append(f'"{part}": {{\n' + ",\n".join(rows) + "\n}")
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")

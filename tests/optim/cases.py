@@ -85,8 +85,12 @@ SCHEDULES: dict[str, tuple[str, dict[str, Any]]] = {
     "step": ("StepLR", {"step_size": 5, "gamma": 0.5}),
     "multistep": ("MultiStepLR", {"milestones": [3, 9, 9, 15], "gamma": 0.3}),
     "exponential": ("ExponentialLR", {"gamma": 0.9}),
+    "polynomial": ("PolynomialLR", {"total_iters": 20, "power": 1.7}),
+    "polynomial default": ("PolynomialLR", {}),
     "cosine": ("CosineAnnealingLR", {"T_max": 10}),
     "cosine floor": ("CosineAnnealingLR", {"T_max": 24, "eta_min": 0.01}),
+    "restarts": ("CosineAnnealingWarmRestarts", {"T_0": 7, "eta_min": 0.02}),
+    "restarts longer": ("CosineAnnealingWarmRestarts", {"T_0": 3, "T_mult": 2}),
     "one cycle": ("OneCycleLR", {"max_lr": 0.5, "total_steps": 24}),
     "one cycle epochs": ("OneCycleLR", {"max_lr": [0.5, 2.0], "epochs": 6, "steps_per_epoch": 4}),
     "one cycle linear": (
@@ -97,4 +101,10 @@ SCHEDULES: dict[str, tuple[str, dict[str, Any]]] = {
         "OneCycleLR",
         {"max_lr": 1.0, "total_steps": 24, "div_factor": 10.0, "three_phase": True},
     ),
+}
+CYCLES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # rule, its settings, ours
+    "sgd": ("SGD", {"momentum": 0.5}, {}),
+    "adam": ("Adam", {}, {"pct_start": 0.5, "base_momentum": 0.6, "max_momentum": 0.9}),
+    "adamw linear": ("AdamW", {}, {"anneal_strategy": "linear"}),
+    "rmsprop three": ("RMSprop", {"momentum": 0.9}, {"three_phase": True}),
 }

@@ -14,10 +14,12 @@ import numpy as np
 from pierian import metrics as metrics_
 from pierian import optim
 from pierian.base.errors import GradError, message
+from pierian.nn.losses import cross_entropy, nll_loss
 from pierian.nn.module import Module
 from pierian.train import losses
 
 KEY = "_recipe"  # the attribute of a model that holds it
+OF_LOGITS = (cross_entropy, nll_loss)  # losses of classes whose predictions are no probabilities
 
 
 class Recipe:
@@ -85,8 +87,9 @@ def compile(
                         module or function of `nn`, called as (prediction, target); or your own
                         function (y_true, y_pred), giving a loss per example or their mean.
              metrics    names, metrics or functions (y_true, y_pred), one or a list. They are
-                        not weighted, as in Keras. "accuracy" of yes or no cuts at 0 when the
-                        loss is of logits, else at 0.5.
+                        not weighted, as in Keras. Those given by name take predictions for
+                        what the loss takes them for, logits or probabilities: answers of yes
+                        or no are cut at 0 or at 0.5.
              jit        "auto": steps are compiled, or run eagerly, with a notice, where the
                         model cannot be; True: or an error; False: eagerly.
     Raises:  ValueError for unknown names.
@@ -148,6 +151,15 @@ def _metric(given: Any, loss: losses.Loss | None) -> metrics_.Metric:
     if not isinstance(given, str | type | metrics_.Metric) and losses.is_foreign(given):
         return Custom(given)
     metric = metrics_.get(given)
-    if isinstance(given, str) and isinstance(metric, metrics_.Accuracy) and loss is not None:
-        metric.threshold = loss.threshold
+    if not metric.scalar:
+        raise ValueError(
+            message("compile", "metrics in logs must be single numbers", "one that gives a number",
+                    f"{metric.name!r}, which gives an array",
+                    "Update and compute it outside of fit, or choose an average")
+        )  # fmt: skip
+    if isinstance(given, str) and loss is not None:  # it was not told what predictions are
+        if metric.threshold is not None:
+            metric.threshold = loss.threshold
+        if metric.from_logits is not None:
+            metric.from_logits = loss.function in OF_LOGITS
     return metric

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 from typing import Any
 
@@ -88,14 +89,27 @@ def test_metrics_have_the_names_they_were_given(blobs: Problem) -> None:
     assert list(model.fit(blobs.x, blobs.y, verbose=0).history) == ["loss", "accuracy"]
 
 
-def test_accuracy_of_binary_logits_is_cut_at_zero() -> None:
+def test_metrics_by_name_take_binary_logits_for_what_they_are() -> None:
     model = network(1, 1)
     with pr.no_grad():
         model[0].weight.fill_(1.0)
         model[0].bias.zero_()
     x, y = np.array([[0.2], [-0.2]], "float32"), np.array([[1.0], [0.0]], "float32")
-    model.compile("sgd", nn.BCEWithLogitsLoss(), "accuracy")
-    assert model.evaluate(x, y, verbose=0)[1] == 1.0
+    names = ["accuracy", "precision", "recall", "f1", "auc"]
+    model.compile("sgd", nn.BCEWithLogitsLoss(), [*names, metrics.Recall(name="told")])
+    assert model.evaluate(x, y, verbose=0)[1:] == [1.0] * 5 + [0.0]
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "sparse_categorical_crossentropy"])
+def test_perplexity_and_auc_by_name_know_logits_from_probabilities(loss: str) -> None:
+    x, y = np.array([[2.0], [1.0], [-1.0], [0.5]], "float32"), np.array([0, 1, 2, 1])
+    logits = nn.Linear(1, 3)
+    model = nn.Sequential(logits, *([] if loss == "cross_entropy" else [nn.Softmax()]))
+    model.compile("sgd", loss, ["perplexity", "auc"])
+    found = model.evaluate(x, y, verbose=0)
+    assert found[1] == pytest.approx(math.exp(found[0]), rel=1e-6)
+    probabilities = pr.softmax(logits(pr.tensor(x)))
+    assert found[2] == pytest.approx(metrics.measure("auc", probabilities, y))
 
 
 def test_model_that_is_compiled_can_be_copied_pickled_and_saved(tmp_path: Any) -> None:
@@ -176,10 +190,19 @@ MESSAGES: dict[str, tuple[Any, type[Exception], str]] = {
     ),
     "unknown metric": (
         _compiled(metrics=["acuracy"]), ValueError,
-        "metrics: metric must be a known name; expected one of acc, accuracy, binary_accuracy, "
-        "categorical_accuracy, mae, mean_absolute_error, mean_squared_error, mse, r2, r2_score, "
-        "sparse_categorical_accuracy, sparse_top_k_categorical_accuracy, top5, top_k_accuracy, "
-        "top_k_categorical_accuracy, got 'acuracy'. Did you mean 'accuracy'?",
+        "metrics: metric must be a known name; expected one of "
+        f"{', '.join(sorted(metrics.NAMES))}, got 'acuracy'. Did you mean 'accuracy'?",
+    ),
+    "a metric that is an array": (
+        _compiled(metrics=["confusion_matrix"]), ValueError,
+        "compile: metrics in logs must be single numbers; expected one that gives a number, got "
+        "'confusion_matrix', which gives an array. Update and compute it outside of fit, or choose "
+        "an average.",
+    ),
+    "a metric per class": (
+        _compiled(metrics=[metrics.F1(average=None)]), ValueError,
+        "compile: metrics in logs must be single numbers; expected one that gives a number, got "
+        "'f1', which gives an array. Update and compute it outside of fit, or choose an average.",
     ),
     "a metric twice": (
         _compiled(metrics=["mae", "mae"]), ValueError,

@@ -74,11 +74,6 @@ def test_metric_reads_tensors_and_starts_anew(row: str) -> None:
     assert math.isnan(metric.compute())
 
 
-def test_every_metric_is_in_the_tables() -> None:
-    kinds = {kind for kind in Metric.__subclasses__() if kind.__module__ == "pierian.metrics"}
-    assert kinds == {type(row[0]) for row in CASES.values()}
-
-
 def test_large_counts_do_not_lose_single_examples() -> None:
     mae = MAE()
     mae.update(np.full(3, 2.0**25, np.float32), np.zeros(3, np.float32))

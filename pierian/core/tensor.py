@@ -387,7 +387,7 @@ def bind(name: str, *inputs: Tensor, **params: Any) -> Tensor:
         try:
             value = primitive.run(*values, **params)
         except Exception:
-            _explain(primitive, values, params)
+            explain(primitive, values, params)
             raise
         if type(value) is not _ndarray:
             value = np.asarray(value)
@@ -445,7 +445,7 @@ def _keeps(rule: Rule, position: int) -> bool:
     return rule.keeps[position] if position < len(rule.keeps) else rule.keeps_rest
 
 
-def _explain(primitive: Primitive, values: list[Any], params: dict[str, Any]) -> None:
+def explain(primitive: Primitive, values: list[Any], params: dict[str, Any]) -> None:
     """Raise the shape rule's error for what NumPy refused; return when the rule is content."""
     for value in values:
         if type(value) is Symbol:
@@ -462,10 +462,13 @@ def leaked(where: str, symbol: Symbol) -> TraceError:
     )  # fmt: skip
 
 
+OURS = ("pierian.", "contextlib")  # modules whose frames are not the user's; `no_grad` wraps
+
+
 def user_line() -> str:
     """The file and line outside Pierian that is running now."""
     frame: Any = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("pierian."):
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(OURS):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "unknown line"
 

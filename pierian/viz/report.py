@@ -223,7 +223,7 @@ def _mistakes(run: Report) -> str:
              _number(one.loss), words(one.example)]
             for one in run.mistakes
         ]  # fmt: skip
-        return _table("Worst mistakes", head, rows)
+        return _table("Worst mistakes", head, rows, "words")
     small = ' class="small"' if max(grid.shape[1:3]) <= SMALL else ""
     figures = []
     for one, image in zip(run.mistakes, grid, strict=True):
@@ -232,7 +232,7 @@ def _mistakes(run: Report) -> str:
         facts += [f"loss {_number(one.loss)}", f"no. {one.number}"]
         figures.append(
             f'<figure><img{small} src="{_png(image)}" alt="Example {one.number}, which is {true} '
-            f'and was taken for {said}" loading="lazy"><figcaption><span class="wrong">{said}'
+            f'and was taken for {said}"><figcaption><span class="wrong">{said}'
             f"</span> instead of <b>{true}</b><br><small>{'<br>'.join(facts)}</small>"
             f"</figcaption></figure>"
         )

@@ -37,13 +37,13 @@ dl.key { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1
   overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 .key div:first-child dd { color: var(--blue); }
 figure { margin: 0; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(19rem, 100%), 1fr));
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(21rem, 100%), 1fr));
   gap: 1.75rem 2rem; }
 .charts figure { max-width: 29rem; }
 svg { display: block; width: 100%; height: auto; overflow: visible; }
 svg * { stroke-linejoin: round; stroke-linecap: butt; }
 svg text { fill: currentColor; font-family: inherit !important; }
-.wide { max-width: 46rem; }
+.wide { flex: 1 1 34rem; max-width: 46rem; }
 .scroll { overflow-x: auto; max-width: 100%; }
 .tall { max-height: 34rem; overflow-y: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums;
@@ -54,9 +54,12 @@ th:first-child { text-align: left; padding-left: 0; }
 thead th { color: var(--soft); font-size: 0.9rem; border-bottom-color: var(--soft);
   vertical-align: bottom; }
 .last tbody tr:last-child > * { border-bottom: 0; font-weight: 600; }
-table.facts td { white-space: normal; overflow-wrap: anywhere; text-align: left; }
-table.facts th { color: var(--soft); vertical-align: top; }
-table.confusion { font-size: clamp(0.72rem, 2.3vw, 0.95rem); }
+.tall thead th { position: sticky; top: 0; background: var(--paper); }
+.words :is(th, td):last-child { text-align: left; }
+.facts { width: 100%; table-layout: fixed; }
+.facts th { width: min(36%, 14rem); color: var(--soft); vertical-align: top; }
+.facts :is(th, td) { white-space: normal; overflow-wrap: anywhere; text-align: left; }
+.confusion { font-size: clamp(0.72rem, 2.3vw, 0.95rem); }
 .confusion th, .confusion td { border: 1px solid var(--line); padding: 0; text-align: center;
   min-width: clamp(1.65rem, 5.2vw, 3.2rem); height: clamp(1.8rem, 4.4vw, 2.6rem); }
 .confusion th { border: 0; color: var(--soft); }
@@ -68,6 +71,7 @@ table.confusion { font-size: clamp(0.72rem, 2.3vw, 0.95rem); }
 .confusion td.hit { background: rgb(var(--hit) / calc(var(--s) * 0.4)); }
 .pair { display: flex; flex-wrap: wrap; gap: 0.5rem 4rem; }
 .pair > * { min-width: 0; }
+li .soft { white-space: nowrap; }
 ol { margin: 0; padding-left: 1.3rem; }
 li { margin-bottom: 0.35rem; }
 .mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.6rem, 1fr));

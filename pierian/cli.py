@@ -31,7 +31,6 @@ from pierian.nn.module import Module
 from pierian.ops.composite import softmax
 from pierian.ops.random import manual_seed
 from pierian.train import recipe as recipes
-from pierian.train.steps import steps_of, train_step
 
 DATASETS = {"mnist": data.mnist, "fashion_mnist": data.fashion_mnist}
 SIDE = 28  # pixels of an image, in both directions
@@ -217,7 +216,8 @@ def explain(args: argparse.Namespace) -> int:
     model: Any = MODELS[args.model]()
     model.compile(chosen_optimizer(args), "cross_entropy", jit=True)
     model.fit(x, y, size, verbose=0)
-    (steps,) = steps_of(train_step, model, recipes.of("explain", model)).resident.values()
+    (kind,) = recipes.of("explain", model).steps.values()
+    (steps,) = kind.resident.values()
     steps.position.value[...] = 0
     if args.view is not None:
         text = str(VIEWS[args.view](steps.native))

@@ -46,6 +46,8 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     "llvmlite": ("compiler/llvm.py",),
     "matplotlib": ("viz",),
     "tqdm": ("train",),
+    "IPython": ("train/display.py",),
+    "tensorboardX": ("train/callbacks/logger.py",),
     "safetensors": ("io",),
     "pooch": ("data",),
     "PIL": ("data", "viz", "cli"),
@@ -76,7 +78,7 @@ DOORS = (
     Door("nn/module.py", "Module.test_on_batch", "pierian.train"),
     Door("nn/module.py", "Module.predict_on_batch", "pierian.train"),
     Door("nn/module.py", "Module.save", "pierian.io"),
-    Door("train/callback.py", "History.plot", "pierian.viz"),
+    Door("train/callbacks/history.py", "History.plot", "pierian.viz"),
 )
 
 

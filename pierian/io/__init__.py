@@ -1,5 +1,6 @@
 """Models and weights on disk: `from pierian import io`."""
 
+from pierian.io.checkpoint import load_checkpoint, save_checkpoint
 from pierian.io.model import (
     load,
     load_weights,
@@ -9,7 +10,9 @@ from pierian.io.model import (
 
 __all__ = [
     "load",
+    "load_checkpoint",
     "load_weights",
     "save",
+    "save_checkpoint",
     "save_weights",
 ]

@@ -21,11 +21,13 @@ from pierian.base.errors import CheckpointError, message
 from pierian.base.file import failure
 from pierian.base.version import __version__
 from pierian.io.architecture import describe, difference, owners, rebuild
-from pierian.io.tensors import AGAIN, pack, unpack
+from pierian.io.tensors import AGAIN, Contents, pack, unpack
 from pierian.nn import Module
 from pierian.nn.module import LoadedKeys
 
 FORMAT, VERSION = "pierian.model", 1
+CHECKPOINT, CHECKPOINT_VERSION = "pierian.checkpoint", 1  # which holds a model too,
+PREFIX = "model/"  # under names that begin like this
 
 _checked: set[bytes] = set()  # architectures that have been rebuilt once; see `_check`
 
@@ -80,13 +82,13 @@ def load(path: Any) -> Module:
              something else, and when a class of the model is not known here.
     """
     where = _where("load", path)
-    contents = unpack(file.read(path, where), where)
+    contents = _opened(path, where)
     if contents.record is None:
         got = f"weights only ({len(contents.arrays)} tensors)"
         fix = "Make the model, then pr.io.load_weights(model, path)"
         must = "the file must say what the model is"
         raise failure(where, must, "a file that model.save wrote", got, fix)
-    with _understood(contents.record, where):
+    with understood(contents.record, where):
         return rebuild(contents.record, contents.arrays, where)
 
 
@@ -115,10 +117,10 @@ def load_weights(model: Module, path: Any, strict: bool = True) -> LoadedKeys:
     LoadedKeys(missing_keys=[], unexpected_keys=['bias'])
     """
     where = _where("load_weights", path)
-    contents = unpack(file.read(path, where), where)
+    contents = _opened(path, where)
     arrays, record = contents.arrays, contents.record
     if record is not None:
-        with _understood(record, where):
+        with understood(record, where):
             arrays |= {name: arrays[first] for name, first in record["tied"].items()}
     return model.load_state_dict(arrays, strict, where=where)
 
@@ -127,23 +129,44 @@ def _where(act: str, path: Any) -> str:
     return f'{act}("{os.fsdecode(path)}")'
 
 
+def _opened(path: Any, where: str) -> Contents:
+    """What a model file says; of a checkpoint, what it says of the model."""
+    contents = unpack(file.read(path, where), where)
+    record = contents.record
+    if record is None or record.get("format") != CHECKPOINT:
+        return contents
+    with understood(record, where, CHECKPOINT, CHECKPOINT_VERSION):
+        model = record["model"]
+        names = [name for name in contents.arrays if name.startswith(PREFIX)]
+        arrays = {name.removeprefix(PREFIX): contents.arrays[name] for name in names}
+        if "unknown" in model:
+            return Contents(arrays, None)
+        arrays = {name: array for name, array in arrays.items() if name not in model["tied"]}
+        head = {"format": FORMAT, "version": VERSION, "pierian": record["pierian"]}
+        return Contents(arrays, head | model)
+
+
 @contextlib.contextmanager
-def _understood(record: dict[str, Any], where: str) -> Iterator[None]:
+def understood(
+    record: dict[str, Any], where: str, wanted: str = FORMAT, newest: int = VERSION
+) -> Iterator[None]:
     """Refuse a record of another format or of a later version, or what cannot be read as ours."""
     form, version = record.get("format"), record.get("version")
-    if form != FORMAT or type(version) is not int or version < 1:
-        wanted, got = f"format {FORMAT!r} and a version", f"format {form!r}, version {version!r}"
-        raise failure(where, "the file must hold a model", wanted, got, "Use what saved it")
-    if version > VERSION:
-        wanted, fix = f"version {VERSION} of the format or older", "pip install --upgrade pierian"
+    if form != wanted or type(version) is not int or version < 1:
+        kind, got = wanted.partition(".")[2], f"format {form!r}, version {version!r}"
+        expected = f"format {wanted!r} and a version"
+        raise failure(where, f"the file must hold a {kind}", expected, got, "Use what saved it")
+    if version > newest:
+        expected, fix = f"version {newest} of the format or older", "pip install --upgrade pierian"
         got = f"version {version}, saved by Pierian {record.get('pierian')}"
-        raise failure(where, "the file must not be newer than the program", wanted, got, fix)
+        raise failure(where, "the file must not be newer than the program", expected, got, fix)
     try:
         yield
     except CheckpointError:
         raise
     except Exception as error:  # a record that we did not write can lead to anything
-        must, got = "the model must be described in full", f"{type(error).__name__}: {error}"
+        kind, got = wanted.partition(".")[2], f"{type(error).__name__}: {error}"
+        must = f"the {kind} must be described in full"
         raise failure(where, must, "what save writes", got, AGAIN) from error
 
 

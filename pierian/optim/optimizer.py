@@ -21,6 +21,7 @@ from pierian.base.dtypes import float64, is_floating
 from pierian.base.errors import CheckpointError, DtypeError, GradError, lookup, message
 from pierian.core.autodiff import enable_grad, no_grad
 from pierian.core.tensor import Tensor, as_tensor, assign, bind, make
+from pierian.ops.elementwise import where
 from pierian.ops.operands import cast
 from pierian.optim.group import TAGS, Group, check_setting
 
@@ -177,10 +178,12 @@ class Optimizer:
                 assign(p.grad, bind("full", shape=p.shape, value=0.0, dtype=p.grad.dtype))
 
     @no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def step(self, closure: Callable[[], Any] | None = None, *, when: Tensor | None = None) -> Any:
         """Update every parameter that has a gradient; give what `closure` returned.
 
         Args:  closure  called first, with gradients on: computes the loss and its gradients.
+               when     0-d bool; where it is False, all stays as it is. For a step that is
+                        compiled, and is to decide at every call.
         """
         if not self.param_groups:
             raise self._empty("Call add_params first")
@@ -196,10 +199,13 @@ class Optimizer:
                 count = self.state[p]["step"]
                 together.setdefault(count, []).append((p, g))
             for count, members in together.items():
-                self._step(group, assign(count, count + 1.0), members)
+                counted = count + (1.0 if when is None else cast(when, float64))
+                self._step(group, assign(count, counted), members, when)
         return loss
 
-    def _step(self, group: Group, t: Tensor, members: list[tuple[Tensor, Tensor]]) -> None:
+    def _step(
+        self, group: Group, t: Tensor, members: list[tuple[Tensor, Tensor]], when: Tensor | None
+    ) -> None:
         scalars = {key: x for key, x in group.items() if isinstance(x, Tensor)}
         scalars |= self.scalars(group, t)
         if self.decoupled and "weight_decay" in scalars:
@@ -215,6 +221,9 @@ class Optimizer:
                 scaled = p * k["weight_decay"]
                 before, g = (scaled, g) if self.decoupled else (before, g + scaled)
             after, slots = self.update(before, g, state, k)
+            if when is not None:
+                after = where(when, after, p)
+                slots = {name: where(when, x, state[name]) for name, x in slots.items()}
             assign(p, after, f"{self.name}.step")
             for name, value in slots.items():
                 assign(state[name], value)

@@ -1,11 +1,30 @@
-"""The train room: one loop, Keras' verbs over it, and what they are told and tell.
+"""The train room: one loop, two faces over it, and what may happen around it.
 
-May import: everything below (base, core, ops, nn, optim, metrics, data, io). `loop` is the loop;
-`fit` the verbs; `recipe` what compile keeps; `feed` where batches come from; `losses` the names;
-`callback` the events; `display` the progress. tqdm is imported when a bar is drawn.
+May import: everything below (base, core, ops, nn, optim, metrics, data, io). `loop` is the loop,
+`run` where it stands, `steps` how a step is run, `feed` where batches come from, `state` what a
+checkpoint holds; `callback` the events and `callbacks/` who listens; `fit` Keras' verbs, `learner`
+fastai's; `recipe` what compile keeps; `losses` the names; `display` what is shown.
 """
 
-from pierian.train.callback import Callback, History
+from pierian.train.callback import Callback, CancelBatch, CancelEpoch, CancelFit
+from pierian.train.callbacks import (
+    CSVLogger,
+    EarlyStopping,
+    ExponentialMovingAverage,
+    GradientAccumulation,
+    GradientClip,
+    History,
+    JSONLogger,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    Progress,
+    Recorder,
+    ReduceLROnPlateau,
+    Scheduler,
+    TensorBoard,
+    TerminateOnNaN,
+    Timer,
+)
 from pierian.train.fit import (
     evaluate,
     fit,
@@ -14,13 +33,31 @@ from pierian.train.fit import (
     test_on_batch,
     train_on_batch,
 )
-from pierian.train.loop import DivergenceError
 from pierian.train.recipe import compile
+from pierian.train.watch import DivergenceError
 
 __all__ = [
+    "CSVLogger",
     "Callback",
+    "CancelBatch",
+    "CancelEpoch",
+    "CancelFit",
     "DivergenceError",
+    "EarlyStopping",
+    "ExponentialMovingAverage",
+    "GradientAccumulation",
+    "GradientClip",
     "History",
+    "JSONLogger",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "Progress",
+    "Recorder",
+    "ReduceLROnPlateau",
+    "Scheduler",
+    "TensorBoard",
+    "TerminateOnNaN",
+    "Timer",
     "compile",
     "evaluate",
     "fit",

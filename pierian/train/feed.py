@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,6 @@ from pierian.data.order import whole
 from pierian.ops.random import bits
 
 SIZE = 32  # rows per batch when nothing is said, as in Keras
-END = object()
 NOTICES = {
     "float64": " like the model",
     "uint8": " without scaling; divide by 255 to learn faster",
@@ -159,6 +158,71 @@ class Form:
         return Rows(rows.x, rows.y, weight)
 
 
+@dataclass(frozen=True)
+class Part:
+    """The batches of equal size that come next.
+
+    rows       where their rows are from.
+    positions  which of them, (batches, rows of each).
+    resident   whether `rows` are all that there are, in memory.
+    """
+
+    form: Form
+    rows: Rows
+    positions: np.ndarray
+    resident: bool
+
+    def batches(self) -> Iterator[Rows]:
+        """Each batch, as a step wants it."""
+        for positions in self.positions:
+            yield self.form.convert(self.rows[positions] if self.resident else self.rows)
+
+    def replaced(self, x: Any, y: Any, weight: Any) -> Part:
+        """The batch that callbacks have made of this one."""
+        form = replace(self.form, class_weight=None, quiet=True)
+        rows = form.rows(tuple(map(np.asarray, x)), y, weight)
+        return Part(form, rows, np.arange(len(rows))[None], False)
+
+
+class Pass:
+    """One way through data in memory: whole batches first, then a shorter last one."""
+
+    def __init__(self, form: Form, rows: Rows, loader: DataLoader, skip: int) -> None:
+        self.form, self.rows, self.taken = form, rows, skip
+        order = loader.order(loader.epoch)
+        size = min(loader.batch_size, len(order))
+        whole = len(order) // size * size
+        short = order[whole:] if len(loader) * size > whole else order[:0]
+        self.parts = [part for part in (order[:whole].reshape(-1, size), short[None]) if part.size]
+
+    def take(self, limit: float) -> Part | None:
+        """The next batches, at most `limit`; None at the end."""
+        before = 0
+        for part in self.parts:
+            start = self.taken - before
+            if start < len(part):
+                chosen = part[start : int(min(start + limit, len(part)))]
+                self.taken += len(chosen)
+                return Part(self.form, self.rows, chosen, True)
+            before += len(part)
+        return None
+
+
+class Stream:
+    """One way through what gives its batches one by one."""
+
+    def __init__(self, form: Form, items: Iterator[Any], skip: int) -> None:
+        self.form, self.items, self.taken = form, itertools.islice(items, skip, None), skip
+
+    def take(self, limit: float) -> Part | None:
+        """The next batch; None at the end."""
+        for item in self.items:
+            self.taken += 1
+            rows = item if isinstance(item, Rows) else self.form.unpack(item)
+            return Part(self.form, rows, np.arange(len(rows))[None], False)
+        return None
+
+
 class Feed:
     """Batches, epoch after epoch, of anything that can be iterated.
 
@@ -175,7 +239,8 @@ class Feed:
     ) -> None:
         self.form, self.source, self.given, self.limit = form, source, steps, limit
         self.number, self.seen = number, 0  # the epoch, and its batches so far
-        self.rewind()
+        self.way: Pass | Stream | None = None
+        self.peeked: Part | None = None
 
     @property
     def steps(self) -> int | None:
@@ -191,62 +256,77 @@ class Feed:
             return self.form.unpack(data.arrays)
         return data if isinstance(data, Rows) else None
 
-    def rewind(self) -> None:
-        """Let the next epoch begin at the beginning, if the source can."""
-        self.items, self.peeked = self._passes(), False
-
     def first(self) -> Rows:
-        """The first batch, which the next epoch will still give."""
-        item = next(self.items)
-        self.items, self.peeked = itertools.chain([item], self.items), True
-        return self._batch(item)
+        """The first batch, as a step wants it, which the next epoch will still give."""
+        part = self.take(1) if self.peeked is None else self.peeked
+        self.peeked, self.seen = part, 0
+        return next(part.batches())  # type: ignore[union-attr]
 
-    def batches(self) -> list[np.ndarray] | None:
-        """The positions of the rows in the next epoch: of all whole batches, (batches, rows of
-        each), and of a shorter last one; None unless all rows are in memory and an epoch is all.
-        """
-        loader = self.source
-        if not isinstance(loader, DataLoader) or loader.collate or self.given is not None:
-            return None
-        order = loader.order(loader.epoch - self.peeked)  # peeking has counted it already
-        size = min(loader.batch_size, len(order))
-        whole = len(order) // size * size
-        short = order[whole:] if len(loader) * size > whole else order[:0]
-        return [part for part in (order[:whole].reshape(-1, size), short[None]) if part.size]
-
-    def skip(self) -> None:
-        """The next epoch is gone through by other means."""
-        if self.peeked:
-            self.rewind()
-        else:
-            self.source.epoch += 1  # type: ignore[attr-defined]
+    def begin(self, afresh: bool = False) -> None:
+        """The next epoch; `afresh`, from the beginning of the source if it can be gone back to."""
         self.number, self.seen = self.number + 1, 0
+        if self.peeked is None and (afresh or self.given is None):
+            self.way = None
 
-    def epoch(self) -> Iterator[Rows]:
-        """The batches of the next epoch."""
-        self.number, self.seen, self.peeked = self.number + 1, 0, False
-        if self.given is None:
-            items: Iterator[Any] = itertools.takewhile(lambda item: item is not END, self.items)
-        else:
-            items = itertools.islice(self.items, self.given)
-        for item in items:
-            self.seen += 1
-            yield self._batch(item)
+    def take(self, limit: float = 1) -> Part | None:
+        """The next batches of this epoch, at most `limit` and in one call; None at its end.
 
-    def _passes(self) -> Iterator[Any]:
-        """The items of pass after pass; END after each when a pass is an epoch."""
-        while True:
-            empty = True
-            for item in self.source:
-                empty = False
-                yield item
-            if empty:
+        Raises:  DataError when the source gives nothing, or no more.
+        """
+        if self.given is not None:
+            limit = min(limit, self.given - self.seen)
+        if limit < 1:
+            return None
+        part, self.peeked = self.peeked, None
+        if part is None:
+            begun = self.way is not None
+            part = self._way().take(limit)
+            if part is None:
+                self.way = None
+                if self.given is None and begun:
+                    return None
+                part = None if self.given is None else self._way().take(limit)
+            if part is None:
                 raise self._dry()
-            if self.given is None:
-                yield END
+        self.seen += len(part.positions)
+        return part
 
-    def _batch(self, item: Any) -> Rows:
-        return self.form.convert(item if isinstance(item, Rows) else self.form.unpack(item))
+    def _way(self, skip: int = 0) -> Pass | Stream:
+        """The way that is underway, or a new one."""
+        if self.way is None:
+            loader, form = self.source, self.form
+            if not isinstance(loader, DataLoader):
+                self.way = Stream(form, iter(loader), skip)
+            elif (rows := self.rows) is None or loader.collate:
+                positions = itertools.islice(loader.batches(loader.epoch), skip, None)
+                self.way = Stream(form, map(loader.gather, positions), 0)
+                self.way.taken = skip
+            else:
+                self.way = Pass(form, rows, loader, skip)
+            if isinstance(loader, DataLoader):
+                loader.epoch += 1
+        return self.way
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the feed stands: the seed and number of the next pass, and how far this one is."""
+        loader = self.source
+        order = (
+            {"seed": loader.seed, "epoch": loader.epoch} if isinstance(loader, DataLoader) else {}
+        )
+        taken = None if self.way is None else self.way.taken
+        return order | {"taken": taken, "seen": self.seen, "number": self.number}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Go to where `state_dict` was taken; batches of a stream before it are gone through."""
+        self.way = self.peeked = None
+        loader, taken = self.source, saved["taken"]
+        if isinstance(loader, DataLoader):
+            loader.seed, loader.epoch = saved["seed"], saved["epoch"]
+        if taken is not None:
+            if isinstance(loader, DataLoader):
+                loader.epoch -= 1
+            self._way(taken)
+        self.number, self.seen = saved["number"], saved["seen"]
 
     def _dry(self) -> DataError:
         fix = "Check how the data were made"

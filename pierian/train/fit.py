@@ -20,12 +20,16 @@ from pierian.data.dataset import Dataset
 from pierian.data.order import whole
 from pierian.nn.module import Module
 from pierian.train import recipe as recipes
-from pierian.train.callback import Events, History, Logs
-from pierian.train.display import Display
+from pierian.train.callback import Callback, Events, Logs
+from pierian.train.callbacks.checkpoint import open_checkpoint
+from pierian.train.callbacks.history import History
+from pierian.train.callbacks.progress import Progress
 from pierian.train.feed import Feed, Form, Rows, hold_out, is_stream, open_feed
-from pierian.train.loop import Loop, Totals, modes_kept
+from pierian.train.loop import Loop, modes_kept
 from pierian.train.recipe import Recipe
+from pierian.train.run import Run
 from pierian.train.steps import steps_of, test_step, train_step
+from pierian.train.totals import Totals
 
 
 def fit(
@@ -35,7 +39,7 @@ def fit(
     class_weight: Mapping[int, float] | None = None, sample_weight: Any = None,
     initial_epoch: int = 0, steps_per_epoch: int | None = None,
     validation_steps: int | None = None, validation_batch_size: int | None = None,
-    validation_freq: Any = 1,
+    validation_freq: Any = 1, *, resume: Any = None,
 ) -> History:  # fmt: skip
     """Train a compiled model; Keras 3's signature.
 
@@ -60,6 +64,10 @@ def fit(
              validation_steps, validation_batch_size  the same of the validation.
              validation_freq  validate after every so many epochs, or after those in a list,
                               counted from 1.
+             resume           a checkpoint, or a folder of them (its newest is taken), to go on
+                              from exactly; True for the folder of the ModelCheckpoint among the
+                              callbacks, once there is one in it. All other arguments are to be
+                              what they were.
     Raises:  RuntimeError when the model is not compiled; DivergenceError when the loss is NaN or
              infinite; ShapeError, DtypeError, DataError or ValueError for data and arguments that
              do not fit. On KeyboardInterrupt, `model.history` has the epochs until then.
@@ -77,8 +85,8 @@ def fit(
     recipe = recipes.of(where, model)
     first = whole(where, "initial_epoch", initial_epoch, least=0, fix="Pass initial_epoch=0")
     last = whole(where, "epochs", epochs, least=0, fix="Pass epochs=10")
-    display = Display(where, verbose)
-    plain = Form(where, dtype_of(model), quiet=display.silent)
+    progress = Progress(verbose)
+    plain = Form(where, dtype_of(model), quiet=progress.silent)
     form = replace(plain, class_weight=class_weight)
     held = validation_data
     if validation_split and held is None:
@@ -97,23 +105,35 @@ def fit(
             plain, *parts, batch_size=validation_batch_size or (batch_size if sized else None),
             steps=validation_steps, limit="validation_steps",
         )  # fmt: skip
-    prepare(where, model, recipe, feed, validation)
-    history = History()
+    run = Run(model, recipe, feed, first, last, training=True)
     params = {"epochs": last, "steps": feed.steps, "verbose": verbose}
-    events = Events(where, callbacks, model, params, history)
-    vars(model)["history"] = history
-    inner = Loop(model, recipe, events, Display(where, 0))
+    return train(where, run, callbacks, params, [History(), progress], validation,
+                 validation_freq, resume)  # fmt: skip
 
-    def validate(epoch: int) -> Logs:
-        if validation is None or not due(validation_freq, epoch + 1):
+
+def train(
+    where: str, run: Run, callbacks: Any, params: dict[str, Any], own: list[Callback],
+    validation: Feed | None, frequency: Any = 1, resume: Any = None,
+) -> Any:  # fmt: skip
+    """What all faces do to train: prepare, resume, loop. Gives the history.
+
+    Args:  own  the callbacks of the face itself; the first one is the history.
+    """
+    model, recipe = run.model, run.recipe
+    prepare(where, model, recipe, run.feed, validation)
+    events = Events(where, callbacks, model, params, *own)
+    saved = open_checkpoint(where, resume, events.callbacks)
+    vars(model)["history"] = own[0]
+
+    def validate() -> Logs:
+        if validation is None or not due(frequency, run.epoch + 1):
             return {}
-        logs = inner.evaluate(validation)
-        validation.rewind()
+        logs = Loop(where, Run(model, recipe, validation), events).evaluate()
         return {f"val_{name}": value for name, value in logs.items()}
 
-    with modes_kept(model), display:
-        Loop(model, recipe, events, display).fit(feed, range(first, last), validate)
-    return history
+    with modes_kept(model):
+        Loop(where, run, events).fit(validate, saved)
+    return own[0]
 
 
 def evaluate(
@@ -129,15 +149,14 @@ def evaluate(
     """
     where = "evaluate"
     recipe = recipes.of(where, model)
-    display = Display(where, verbose)
-    form = Form(where, dtype_of(model), quiet=display.silent)
+    progress = Progress(verbose)
+    form = Form(where, dtype_of(model), quiet=progress.silent)
     feed = open_feed(form, x, y, sample_weight, batch_size=batch_size, steps=steps)
     prepare(where, model, recipe, feed)
-    events = Events(where, callbacks, model, {"steps": feed.steps, "verbose": verbose})
-    with modes_kept(model), display:
-        display.begin("Evaluate", feed.steps)
-        logs = Loop(model, recipe, events, display).evaluate(feed)
-        display.end(logs)
+    params = {"steps": feed.steps, "verbose": verbose}
+    events = Events(where, callbacks, model, params, progress)
+    with modes_kept(model), progress:
+        logs = Loop(where, Run(model, recipe, feed), events).evaluate()
     return answer(logs, return_dict)
 
 
@@ -156,14 +175,13 @@ def predict(
     array([[0., 2.]], dtype=float32)
     """
     where = "predict"
-    display = Display(where, verbose)
-    form = Form(where, dtype_of(model), targets=False, quiet=display.silent)
+    progress = Progress(verbose)
+    form = Form(where, dtype_of(model), targets=False, quiet=progress.silent)
     feed = open_feed(form, x, batch_size=batch_size, steps=steps)
-    events = Events(where, callbacks, model, {"steps": feed.steps, "verbose": verbose})
-    with modes_kept(model), display:
-        if display.live:
-            display.begin("Predict", feed.steps)
-        return Loop(model, None, events, display).predict(feed)
+    params = {"steps": feed.steps, "verbose": verbose}
+    events = Events(where, callbacks, model, params, progress)
+    with modes_kept(model), progress:
+        return Loop(where, Run(model, None, feed), events).predict()
 
 
 def train_on_batch(
@@ -205,9 +223,11 @@ def on_batch(
     batch, totals, training = feed.first(), Totals(recipe.metrics), kind is train_step
     if training:
         model.zero_grad()
-    with modes_kept(model):
+    run = Run(model, recipe, feed, training=training)
+    steps = steps_of(kind, form.where, run, Events(form.where, None, model, {}), keep=True)
+    with modes_kept(model), steps:
         model.train(training)
-        totals.add(steps_of(kind, model, recipe).one(form.where, batch))
+        totals.add(steps.one(batch))
     return answer(totals.logs(), return_dict)
 
 

@@ -1,7 +1,7 @@
 """The one training loop: every model that Pierian trains goes through `Loop`.
 
-May import: base, core, nn, and this room. How a step is run, `steps` knows. To let something
-happen at one more place: an event there, and its hook in `Callback`.
+May import: base, core, nn, and this room. How a step is run, `steps` knows; what may happen around
+it, `callback`. To let something happen at one more place: an event there, and its call here.
 """
 
 from __future__ import annotations
@@ -13,155 +13,132 @@ from typing import Any
 import numpy as np
 
 from pierian.base import trees
-from pierian.base.errors import PierianError, message
 from pierian.core.autodiff import no_grad
 from pierian.nn.module import Module
-from pierian.train.callback import Events, Logs
-from pierian.train.display import Display
-from pierian.train.feed import Feed, Rows
+from pierian.train.callback import CancelBatch, CancelEpoch, Events, Logs
+from pierian.train.feed import Part
+from pierian.train.run import Run
+from pierian.train.state import restore
 from pierian.train.steps import Block, steps_of, test_step, train_step
-
-
-class DivergenceError(PierianError, FloatingPointError):
-    """A loss that is no longer a finite number."""
-
-
-class Totals:
-    """Means over all rows so far, exact when batches differ in size."""
-
-    def __init__(self, metrics: list[Any]) -> None:
-        self.metrics, self.loss, self.rows = metrics, 0.0, 0
-        for metric in metrics:
-            metric.reset()
-
-    def add(self, block: Block) -> None:
-        """Count some batches in."""
-        self.loss += float(block.losses.sum()) * block.positions.shape[1]
-        self.rows += len(block)
-        for metric in self.metrics:
-            for part in block.batches() if metric.by_batch else (block,):
-                metric.update(part.pred, part.target)
-
-    def logs(self) -> Logs:
-        """The means, by name."""
-        means = {"loss": self.loss / self.rows} if self.rows else {}
-        return means | {metric.name: metric.compute() for metric in self.metrics}
+from pierian.train.totals import Totals
+from pierian.train.watch import Watch
 
 
 class Loop:
-    """Runs a model over feeds: to train it, to evaluate it, to predict with it.
+    """Runs a model over its feed: to train it, to evaluate it, to predict with it.
 
-    Args:  model    as the user made it.
-           recipe   optimizer, loss and metrics; None is enough to predict.
-           events   called at every point where something may happen.
-           display  shows how it goes.
+    Args:  where   the public function, for errors.
+           run     what it is about.
+           events  called at every point where something may happen.
     """
 
-    def __init__(self, model: Module, recipe: Any, events: Events, display: Display) -> None:
-        self.model, self.recipe = model, recipe
-        self.events, self.display = events, display
+    def __init__(self, where: str, run: Run, events: Events) -> None:
+        self.where, self.run, self.events = where, run, events
 
-    def fit(self, feed: Feed, epochs: range, validate: Callable[[int], Logs]) -> None:
-        """Train for `epochs`; `validate` gives the logs that an epoch has beside its own."""
-        self.model.zero_grad()
-        vars(self.model)["stop_training"] = False
-        logs: Logs = {}
-        self.events("on_train_begin")
-        try:
-            for epoch in epochs:
-                self.events("on_epoch_begin", epoch)
-                self.display.begin(f"Epoch {epoch + 1}/{epochs.stop}", feed.steps)
-                self.model.train()
-                logs = self.measure("train", feed, train_step)
-                self.display.note("validating")
-                logs |= validate(epoch)
-                self.display.end(logs)
-                self.events("on_epoch_end", epoch, logs)
-                if vars(self.model)["stop_training"]:
+    def fit(self, validate: Callable[[], Logs], saved: Any = None) -> None:
+        """Train; `validate` gives what an epoch logs beside its own; `saved` is gone on from."""
+        run, events = self.run, self.events
+        run.model.zero_grad()
+        vars(run.model)["stop_training"] = False
+        run.callbacks, run.resumed = events.callbacks, saved is not None
+        with events.fit(run):
+            run.drive(events.tables)
+            midway = saved is not None and restore(run, saved)
+            watch = Watch(self.where, run, events)
+            while run.epoch < run.epochs and not run.stopping:
+                self.epoch(watch, validate, midway)
+                run.epoch, midway = run.epoch + 1, False
+
+    def epoch(self, watch: Watch, validate: Callable[[], Logs], midway: bool) -> None:
+        """One epoch, from its beginning or from the middle where training was resumed."""
+        run, events = self.run, self.events
+        run.whole, run.logs_of_epoch = False, None
+        run.model.train()
+        if not midway:
+            run.totals = Totals(run.recipe.metrics)
+            run.feed.begin()
+            events("before_epoch", run)
+        with contextlib.suppress(CancelEpoch):
+            self.train(watch)
+        watch.epoch()
+        run.logs_of_epoch = run.totals.logs()
+        run.logs_of_epoch |= validate()
+        run.whole = True
+        events("after_epoch", run)
+
+    def train(self, watch: Watch) -> None:
+        """The steps of an epoch, as many in one native call as nobody minds."""
+        run, events = self.run, self.events
+        steps = steps_of(train_step, self.where, run, events, keep=bool(run.recipe.metrics))
+        with steps:
+            while part := run.feed.take(min(steps.ahead, events.ahead(run.step))):
+                count = len(part.positions)
+                run.batch = run.feed.seen - count
+                watch.before(part)
+                try:
+                    block = steps.take(self.offered(part))
+                    run.totals.add(block)
+                    watch.after(steps, block)
+                    run.losses = block.losses
+                except CancelBatch:
+                    run.model.zero_grad()
+                    run.losses = np.zeros(0)
+                run.step, run.batch = run.step + count, run.feed.seen - 1
+                events("after_steps", run)
+                events("after_batch", run)
+                if run.stopping:
                     break
-        except KeyboardInterrupt:
-            self.events("on_train_end", logs)
-            raise
-        self.events("on_train_end", logs)
 
-    def evaluate(self, feed: Feed) -> Logs:
-        """Loss and metrics over one epoch of `feed`."""
-        self.events("on_test_begin")
-        self.model.eval()
-        logs = self.measure("test", feed, test_step)
-        self.events("on_test_end", logs)
-        return logs
+    def offered(self, part: Part) -> Part:
+        """The batches that come next, as callbacks want them."""
+        run, events = self.run, self.events
+        if events.replaces:
+            (batch,) = part.batches()
+            run.x, run.y, run.weight = batch.tensors()
+        events("before_batch", run)
+        return part.replaced(run.x, run.y, run.weight) if events.replaces else part
 
-    def predict(self, feed: Feed) -> Any:
-        """The outputs for one epoch of `feed`, as NumPy arrays."""
+    def evaluate(self, add: Callable[[Block], None] | None = None) -> Logs:
+        """Loss and metrics over one epoch; `add` gets each block, with its predictions."""
+        run, events = self.run, self.events
+        keep = bool(run.recipe.metrics) or add is not None
+        run.totals = Totals(run.recipe.metrics)
+        run.model.eval()
+        run.feed.begin(afresh=True)
+        events("before_test", run)
+        with steps_of(test_step, self.where, run, events, keep) as steps:
+            while part := run.feed.take(min(steps.ahead, events.ahead_of_test)):
+                run.batch = run.feed.seen - len(part.positions)
+                events("before_test_batch", run)
+                block = steps.take(part)
+                run.totals.add(block)
+                if add is not None:
+                    add(block)
+                run.losses, run.batch = block.losses, run.feed.seen - 1
+                events("after_steps", run)
+                events("after_test_batch", run)
+        run.logs_of_epoch = run.totals.logs()
+        events("after_test", run)
+        return run.logs_of_epoch
+
+    def predict(self) -> Any:
+        """The outputs for one epoch, as NumPy arrays."""
+        run, events = self.run, self.events
         outputs: list[Any] = []
-
-        def work(batch: Rows) -> None:
+        run.model.eval()
+        run.feed.begin()
+        events("before_predict", run)
+        while part := run.feed.take():
+            run.batch = run.feed.seen - 1
+            events("before_predict_batch", run)
+            (batch,) = part.batches()
             with no_grad():
-                pred = self.model(*batch.tensors()[0])
-            outputs.append(trees.map_tree(np.asarray, pred))
-
-        self.events("on_predict_begin")
-        self.model.eval()
-        self.run("predict", feed, work, dict)
-        self.events("on_predict_end")
+                outputs.append(trees.map_tree(np.asarray, run.model(*batch.tensors()[0])))
+            run.losses = np.zeros(1)
+            events("after_steps", run)
+            events("after_predict_batch", run)
+        events("after_predict", run)
         return trees.map_tree(lambda *parts: np.concatenate(parts), *outputs)
-
-    def measure(self, kind: str, feed: Feed, make: Any) -> Logs:
-        """The means over one epoch of steps."""
-        totals = Totals(self.recipe.metrics)
-        steps = steps_of(make, self.model, self.recipe)
-
-        def add(block: Block) -> None:
-            if kind == "train":
-                self.check(block, feed)
-            totals.add(block)
-
-        blocks = None if self.events.at_batches(kind) else steps.blocks(feed)
-        if blocks is None:
-            where = feed.form.where
-            self.run(kind, feed, lambda batch: add(steps.one(where, batch)), totals.logs)
-        else:
-            for block in blocks:
-                feed.seen += len(block.losses)
-                add(block)
-                self.display.advance(totals.logs, len(block.losses))
-        return totals.logs()
-
-    def check(self, block: Block, feed: Feed) -> None:
-        """Raise DivergenceError at the first loss that is no number."""
-        good = np.isfinite(block.losses)
-        if not good.all():
-            at = int(good.argmin())
-            number = feed.seen - len(good) + at + 1
-            batch = block.rows[block.positions[at]]
-            lr = self.recipe.optimizer.lr
-            raise diverged(float(block.losses[at]), feed, number, batch, lr)
-
-    def run(
-        self, kind: str, feed: Feed, work: Callable[[Rows], None], logs: Callable[[], Logs]
-    ) -> None:
-        """Do `work` on every batch of one epoch, between the two events of a batch."""
-        for number, batch in enumerate(feed.epoch()):
-            self.events.batch(f"on_{kind}_batch_begin", number)
-            work(batch)
-            self.display.advance(logs)
-            self.events.batch(f"on_{kind}_batch_end", number, logs)
-            if kind == "train" and vars(self.model)["stop_training"]:
-                break
-
-
-def diverged(loss: float, feed: Feed, number: int, batch: Rows, lr: Any) -> DivergenceError:
-    """What to say about a loss that is NaN or infinite."""
-    of = f" of {feed.steps}" if feed.steps else ""
-    got = f"{loss} in epoch {feed.number}, batch {number}{of}"
-    fix = f"Try a smaller learning rate than {float(lr):g}, and inputs scaled to about -1 … 1"
-    for name, arrays in {"x": batch.x, "y": [batch.y], "sample_weight": [batch.weight]}.items():
-        bad = sum(int((~np.isfinite(a)).sum()) for a in arrays if a is not None)
-        if bad:
-            fix = f"{name} of this batch holds {bad} NaN or infinite values: repair the data"
-            break
-    return DivergenceError(message("fit", "the loss must stay finite", "a number", got, fix))
 
 
 @contextlib.contextmanager

@@ -39,14 +39,14 @@ def test_events_come_in_keras_order(waves: Problem) -> None:
     assert log.events == [
         ("on_train_begin",),
         ("on_epoch_begin", 0),
-        ("on_train_batch_begin", 0, []),
+        ("on_train_batch_begin", 0),
         ("on_train_batch_end", 0, names),
-        ("on_train_batch_begin", 1, []),
+        ("on_train_batch_begin", 1),
         ("on_train_batch_end", 1, names),
         ("on_test_begin",),
-        ("on_test_batch_begin", 0, []),
+        ("on_test_batch_begin", 0),
         ("on_test_batch_end", 0, names),
-        ("on_test_batch_begin", 1, []),
+        ("on_test_batch_begin", 1),
         ("on_test_batch_end", 1, names),
         ("on_test_end", names),
         ("on_epoch_end", 0, [*names, *val]),
@@ -58,8 +58,8 @@ def test_events_come_in_keras_order(waves: Problem) -> None:
     model.predict(x, batch_size=256, verbose=0, callbacks=log)
     assert log.events == [
         ("on_predict_begin",),
-        ("on_predict_batch_begin", 0, []),
-        ("on_predict_batch_end", 0, []),
+        ("on_predict_batch_begin", 0),
+        ("on_predict_batch_end", 0),
         ("on_predict_end",),
     ]
 
@@ -126,7 +126,7 @@ def test_what_a_callback_adds_to_the_logs_lands_in_the_history(waves: Problem) -
 def test_history_says_how_it_went() -> None:
     history = History()
     assert repr(history) == "History(0 epochs)"
-    history.on_epoch_end(0, {"loss": 0.5, "accuracy": 0.75})
+    history.load_state_dict({"epoch": [0], "history": {"loss": [0.5], "accuracy": [0.75]}})
     assert repr(history) == "History(1 epochs, last: loss=0.5, accuracy=0.75)"
 
 

@@ -11,9 +11,19 @@ import pierian as pr
 from pierian import nn
 from pierian.core.trace import trace
 from pierian.train import Callback, DivergenceError
+from pierian.train.callback import Events
+from pierian.train.feed import Form, open_feed
 from pierian.train.recipe import of
-from pierian.train.steps import train_step
+from pierian.train.run import Run
+from pierian.train.steps import Steps, train_step
 from tests.train.conftest import Problem, network
+
+
+def step_of(model: nn.Module) -> Any:
+    """The step that `fit` takes, as a function of tensors."""
+    feed = open_feed(Form("test", pr.float32), [(np.zeros((1, 2)), np.zeros(1))])
+    run = Run(model, of("test", model), feed, training=True)
+    return Steps(train_step, "test", run, Events("test", None, model, {}), keep=True).eager
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "sparse_categorical_crossentropy"])
@@ -29,9 +39,9 @@ def test_whole_step_traces_to_one_graph(loss: str, weighted: bool, blobs: Proble
     x, y = (pr.tensor(blobs.x[:32]),), pr.tensor(blobs.y[:32])
     weight = pr.linspace(0, 1, 32) if weighted else None
     eager, traced = make(), make()
-    step = train_step(eager, of("test", eager))
+    step = step_of(eager)
     traced.optimizer.init_state()
-    program = trace(train_step(traced, of("test", traced)), x, y, weight)
+    program = trace(step_of(traced), x, y, weight)
     pr.manual_seed(2)
     expected = [step(x, y, weight)[0].item() for _ in range(3)]
     pr.manual_seed(2)

@@ -230,16 +230,15 @@ class Share(Classified):
             average = "binary" if table.shape[1] <= 2 else "macro"
         if average is not None and not table[2].any():
             return float("nan")
-        if average == "micro":
-            table = table.sum(1, keepdims=True)
+        one = {"micro": table, "binary": table[:, 1:2]}.get(average or "")
+        if one is not None:
+            table = one.sum(1, keepdims=True)
         part, whole = self.parts(*table)
         each = np.where(whole == 0, self.zero_division, part / np.where(whole == 0, 1.0, whole))
         if average is None:
             return each
-        if average == "binary":
-            return float(each[1])
-        weights = {"macro": table[1:].any(0), "weighted": table[2], "micro": table[2]}[average]
-        return mean_of_numbers(each, weights)
+        occurs = table[1:].any(0) | (one is not None)
+        return mean_of_numbers(each, table[2] if average == "weighted" else occurs)
 
 
 class Precision(Share):

@@ -72,8 +72,10 @@ class Metric:
         """
         p, t = to_array(pred), to_array(target)
         w = None if weight is None else to_array(weight)
-        if batch is None:
+        if batch is None or not p.ndim:
             return self.add(p, t, w, None)
+        if any(x is not None and x.shape[:1] != p.shape[:1] for x in (t, w)):
+            raise self._misfit(p, t, "equally many rows, also of weight")
         if batch < 1 or len(p) % batch:
             raise ShapeError(
                 message(self.name, "rows must be whole batches", f"a multiple of {batch} rows",

@@ -88,11 +88,12 @@ class AUC(Metric):
         Raises:  CheckpointError when it is of another metric; then nothing is changed.
         """
         super().load_state_dict(saved)
-        self.kept = [self.kept]  # type: ignore[list-item]
+        self.kept = [rows for rows in [saved["kept"].copy()] if len(rows)]
 
     def _rows(self) -> np.ndarray:
-        self.kept = [np.concatenate(self.kept or [np.zeros((0, 3))])]
-        return self.kept[0]
+        if len(self.kept) > 1:
+            self.kept = [np.concatenate(self.kept)]
+        return self.kept[0] if self.kept else np.zeros((0, 3))
 
 
 def _area(scores: np.ndarray, yes: np.ndarray, weights: np.ndarray) -> float:

@@ -11,7 +11,22 @@ import pytest
 import pierian as pr
 from pierian import metrics
 from pierian.base.errors import ShapeError
-from pierian.metrics import MAE, MSE, R2, Accuracy, Mean, Metric, TopK
+from pierian.metrics import (
+    AUC,
+    F1,
+    MAE,
+    MSE,
+    R2,
+    RMSE,
+    Accuracy,
+    ConfusionMatrix,
+    Mean,
+    Metric,
+    Perplexity,
+    Precision,
+    Recall,
+    TopK,
+)
 
 RANDOM = np.random.default_rng(0)
 SCORES = RANDOM.standard_normal((23, 7)).astype(np.float32)
@@ -190,3 +205,107 @@ def test_settings_and_weights_that_do_not_fit_are_refused() -> None:
         TopK(0)
     with pytest.raises(ValueError, match="expected one of auto, binary"):
         Accuracy(kind="sparse")
+
+
+ODD: dict[str, tuple[Any, Any, Any, Any]] = {  # metric, pred, target, what it is
+    "nan is wrong": (Accuracy(), [math.nan, 0.1], [0, 0], 0.5),
+    "nan is no class": (Accuracy(), [[math.nan, 1.0], [1.0, 0.0]], [0, 0], 0.5),
+    "nan is nowhere predicted": (Precision("micro"), [math.nan, 0.9, 0.9], [1, 1, 0], 0.5),
+    "nan is missed": (Recall(), [math.nan, 0.9, 0.9], [1, 1, 0], 0.5),
+    "nan has no rank": (AUC(), [math.nan, 0.9, 0.1], [1, 1, 0], math.nan),
+    "all scores are equal": (AUC(), [0.5, 0.5, 0.5], [1, 0, 0], 0.5),
+    "infinite scores": (AUC(), [math.inf, 0.5, -math.inf], [1, 0, 0], 1.0),
+    "one side is missing": (AUC(), [0.1, 0.2], [1, 1], math.nan),
+    "a class is missing": (AUC(), [[0.6, 0.2, 0.2], [0.2, 0.6, 0.2]], [0, 1], 1.0),
+    "a class per row": (AUC(None), [[0.6, 0.2, 0.2], [0.2, 0.6, 0.2]], [0, 1], [1, 1, math.nan]),
+    "sequences": (AUC(), [[[0.9], [0.1]], [[0.3], [0.2]]], [[1, 0], [0, 1]], 0.75),
+    "nothing predicted": (Precision(zero_division=1.0), [0.1, 0.2], [1, 0], 1.0),
+    "classes by number": (F1(), [0, 1, 2], [0, 1, 2], 1.0),
+    "bools": (F1(), [True, False], [True, True], 2 / 3),
+    "only noes": (Recall(), [0, 0], [0, 0], 0.0),
+    "scores say how many": (Recall(None), [[0.1, 0.9, 0.0]], [1], [0, 1, 0]),
+    "seen classes say how many": (ConfusionMatrix(), [1, 0], [2, 0],
+                                  [[1, 0, 0], [0, 0, 0], [0, 1, 0]]),
+    "sequences of classes": (ConfusionMatrix(), [[0, 1], [1, 1]], [[0, 1], [0, 1]],
+                             [[1, 1], [0, 2]]),
+    "yes or no": (ConfusionMatrix(threshold=0.0), [-1.0, 2.0], [0.0, 0.0], [[1, 1], [0, 0]]),
+    "a class of no chance": (Perplexity(), [[1.0, 0.0]], [1], math.inf),
+    "logits of any size": (Perplexity(True), [[1e4, -1e4]], [1], math.inf),
+    "log-probabilities": (Perplexity(True), np.log([[0.25, 0.75]]), [0], 4.0),
+    "tokens to ignore": (Perplexity(), [[[0.25, 0.75], [0.5, 0.5]]], [[0, -100]], 4.0),
+    "all ignored": (Perplexity(ignore_index=1), [[0.25, 0.75]], [1], math.nan),
+    "root": (RMSE(), [[1.0, 2.0]], [[4.0, 6.0]], math.sqrt(12.5)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ODD)
+def test_what_is_odd_has_a_defined_value(row: str) -> None:
+    metric, pred, target, expected = ODD[row]
+    found = value(metric, np.array(pred), np.array(target))
+    np.testing.assert_allclose(found, np.array(expected), rtol=1e-12)
+
+
+def test_classes_grow_and_weights_make_counts_real() -> None:
+    matrix = ConfusionMatrix()
+    assert matrix.compute().shape == (0, 0)
+    matrix.update([0, 1], [1, 1])
+    assert matrix.compute().dtype == np.int64
+    matrix.update([3], [0], [0.5])
+    assert matrix.compute().tolist() == [[0, 0, 0, 0.5], [1, 1, 0, 0], [0] * 4, [0] * 4]
+    recall = Recall(average="auto")
+    recall.update([0, 1], [1, 1])
+    assert recall.compute() == 0.5  # of class 1, while there are two
+    recall.update([2, 0], [2, 0])
+    assert recall.compute() == pytest.approx(2.5 / 3)  # the mean over those that occur
+
+
+@pytest.mark.parametrize(
+    ("metric", "pred", "target", "text"),
+    [
+        (ConfusionMatrix(), [0, 1], [0, -1], "confusion_matrix: targets must be class numbers; "
+         "expected integers from 0 on, got -1. Number the classes, or drop such rows."),
+        (F1("macro"), [[0.1, 0.9]], [0.5], "expected integers from 0 on, got 0.5"),
+        (ConfusionMatrix(), [[0.1, math.nan]], [0], "predictions must be classes; expected scores, "
+         "or integers from 0 on, got NaN. Leave such rows out."),
+        (ConfusionMatrix(), [-2], [0], "from 0 on, got -2"),
+        (ConfusionMatrix(), [0], [10**6], "classes must fit into a table; expected at most"),
+        (F1("binary"), [0, 2], [0, 1], 'f1: average="binary" is for two classes; expected classes '
+         '0 and 1, got 3 classes. Pass average="macro", "micro", "weighted" or None.'),
+        (Perplexity(), [[2.0, -1.0]], [0], "perplexity: predictions must be probabilities; "
+         "expected numbers from 0 to 1, got -1 to 2. Pass from_logits=True if they are logits."),
+        (AUC(), [[2.0, -1.0, 3.0]], [0], "auc: predictions must be probabilities"),
+        (Perplexity(), [[0.5, 0.5]], [2], "targets must be class numbers; expected 0 to 1, got 2"),
+        (AUC(), [0.5, 0.5], [0, 1, 1], "auc: pred and target must fit together"),
+        (Precision(), [[0.5, 0.5]], [[0, 1, 1]], "precision: pred and target must fit together"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_counted_is_refused(
+    metric: Metric, pred: Any, target: Any, text: str
+) -> None:
+    with pytest.raises(ValueError) as error:
+        value(metric, np.array(pred), np.array(target))
+    assert text in str(error.value)
+    assert not np.any(metric.compute()) or math.isnan(metric.compute())  # nothing was counted
+
+
+def test_settings_and_batches_that_do_not_fit_are_refused() -> None:
+    for make, text in (
+        (lambda: F1("samples"), "F1: average must be a known name; expected one of auto, binary"),
+        (lambda: AUC("micro"), "AUC: average must be a known name; expected one of macro, weight"),
+        (lambda: ConfusionMatrix("rows"), "ConfusionMatrix: normalize must be a known name"),
+        (lambda: Recall(kind="sparse"), "Recall: kind must be a known name"),
+    ):
+        with pytest.raises(ValueError) as error:
+            make()
+        assert text in str(error.value)
+    for batch in (0, 2, -3):
+        with pytest.raises(ShapeError, match=f"rows must be whole batches; .* {batch} rows, got 3"):
+            MAE().update(np.ones(3), np.ones(3), batch=batch)
+    for metric in (MAE(), R2()):
+        for target, weight in ((9, 6), (6, 9)):
+            with pytest.raises(ShapeError, match="expected equally many rows, also of weight"):
+                metric.update(np.ones(6), np.ones(target), np.ones(weight), batch=3)
+    auc = AUC()
+    auc.update(np.full((2, 3), 0.3), [0, 1])
+    with pytest.raises(ShapeError, match="auc: every batch must have equally many scores; exp.* 3"):
+        auc.update(np.full((2, 4), 0.2), [0, 1])

@@ -57,7 +57,7 @@ thead th { color: var(--soft); font-size: 0.9rem; border-bottom-color: var(--sof
 .tall thead th { position: sticky; top: 0; background: var(--paper); }
 .words :is(th, td):last-child { text-align: left; }
 .facts { width: 100%; table-layout: fixed; }
-.facts th { width: min(36%, 14rem); color: var(--soft); vertical-align: top; }
+.facts th { width: 32%; color: var(--soft); vertical-align: top; }
 .facts :is(th, td) { white-space: normal; overflow-wrap: anywhere; text-align: left; }
 .confusion { font-size: clamp(0.72rem, 2.3vw, 0.95rem); }
 .confusion th, .confusion td { border: 1px solid var(--line); padding: 0; text-align: center;
@@ -69,7 +69,7 @@ thead th { color: var(--soft); font-size: 0.9rem; border-bottom-color: var(--sof
   padding-top: 0.5rem; }
 .confusion td { background: rgb(var(--miss) / calc(var(--s) * 0.8)); }
 .confusion td.hit { background: rgb(var(--hit) / calc(var(--s) * 0.4)); }
-.pair { display: flex; flex-wrap: wrap; gap: 0.5rem 4rem; }
+.pair { display: flex; flex-wrap: wrap; gap: 0.5rem 2.5rem; }
 .pair > * { min-width: 0; }
 li .soft { white-space: nowrap; }
 ol { margin: 0; padding-left: 1.3rem; }
@@ -92,5 +92,6 @@ footer { margin-top: 4.5rem; font-style: italic; }
   body { font-size: 10pt; } nav, details:not([open]) { display: none; }
   .scroll, pre { overflow: visible; } .tall { max-height: none; } pre { white-space: pre-wrap; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  figure, tr, .key div { break-inside: avoid; } h2, h3 { break-after: avoid; } }
+  main { padding: 0; } section { margin-top: 1.5rem; } .charts { grid-template-columns: 1fr 1fr; }
+  figure, tr, .key div { break-inside: avoid; } h2, h3, .note { break-after: avoid; } }
 """

@@ -46,6 +46,7 @@ from pierian.core.tape import GradientTape
 from pierian.core.tensor import Tensor
 from pierian.core.transform import grad, hessian, jacobian, jvp, value_and_grad, vjp
 from pierian.io import load, load_weights, save, save_weights
+from pierian.nn.debug import debug
 from pierian.nn.parameter import Buffer, Parameter
 from pierian.nn.registry import register
 from pierian.ops import methods as _methods  # noqa: F401 (puts the methods on Tensor)
@@ -277,6 +278,7 @@ __all__ = [
     "cumsum",
     "custom_vjp",
     "data",
+    "debug",
     "diag",
     "diagonal",
     "div",

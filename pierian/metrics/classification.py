@@ -20,17 +20,9 @@ OVER = {"true": 1, "pred": 0, "all": None}  # axes of a confusion matrix that sh
 
 
 class Classified(Metric):
-    """Base of what compares the class predicted with the class of the target, by shapes:
+    """Base of what compares the class predicted with the class of the target.
 
-        (b,) or (..., 1)  binary: pred > threshold is to agree with target > 0.5
-        (..., c)          the class with the largest of c scores; target (...) or (..., 1) holds
-                          classes, target (..., c) is one-hot
-        integers, bools   classes already: to be equal to target, which has the same shape
-
-    A prediction with NaN in it is of no class. Of equal scores the first counts.
-
-    Args:    threshold  0.5 for probabilities; pass 0 when binary predictions are logits.
-             kind       "auto": as above; "binary" for c scores that are c answers of yes or no.
+    `Accuracy` says what is what by shapes, and has the settings.
     """
 
     threshold: float
@@ -47,7 +39,9 @@ class Classified(Metric):
         if self.kind == "binary" or pred.ndim < 2 or pred.shape[-1] == 1:
             pred, target = self._alike(pred, target)
             return np.where(np.isnan(pred), NONE, pred > self.threshold), target > 0.5, 2
-        chosen = np.where(np.isnan(pred).any(-1), NONE, pred.argmax(-1))
+        chosen, nan = pred.argmax(-1), np.isnan(pred)
+        if nan.any():
+            chosen[nan.any(-1)] = NONE
         return chosen, self._labels(pred, target), pred.shape[-1]
 
     def counted(self, pred: Any, target: Any, weight: Any) -> tuple[Any, Any, Any, int]:
@@ -57,7 +51,8 @@ class Classified(Metric):
         """
         chosen, labels, least = self.classes(pred, target)
         w = self._weights(weight, labels.shape).ravel()
-        p, t = (x.ravel().astype(np.int64) for x in (chosen, labels))
+        with np.errstate(invalid="ignore"):  # a NaN is found to be wrong below
+            p, t = (x.ravel().astype(np.int64) for x in (chosen, labels))
         wrong = (t != labels.ravel()) | (t < 0)
         if wrong.any():
             raise ValueError(
@@ -68,13 +63,15 @@ class Classified(Metric):
 
     def grown(self, table: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """`table`, with zeros added up to `shape` where that is larger."""
+        more = [max(n - had, 0) for n, had in zip(shape, table.shape, strict=True)]
+        if not any(more):
+            return table
         if math.prod(shape) > MOST:
             raise ValueError(
                 message(self.name, "classes must fit into a table", f"at most {MOST} cells",
                         f"a shape of {shape}", "Number the classes from 0 on")
             )  # fmt: skip
-        pairs = zip(shape, table.shape, strict=True)
-        return np.pad(table, [(0, max(wanted - had, 0)) for wanted, had in pairs])
+        return np.pad(table, [(0, n) for n in more])
 
 
 class Accuracy(Classified):
@@ -85,7 +82,7 @@ class Accuracy(Classified):
                           classes, target (..., c) is one-hot
         integers, bools   classes already: to be equal to target, which has the same shape
 
-    A prediction with NaN in it is wrong.
+    Of equal scores the first counts. A prediction with NaN in it is of no class, so wrong.
 
     Args:    threshold  0.5 for probabilities; pass 0 when binary predictions are logits.
              kind       "auto": as above; "binary" for c scores that are c answers of yes or no.
@@ -183,14 +180,7 @@ class ConfusionMatrix(Classified):
 class Share(Classified):
     """Base of the metrics that divide what was right by what was predicted, or was there.
 
-    Args:    average        "binary": of class 1, the yes; "macro": the mean over the classes
-                            that occur; "weighted": that by how often targets have them;
-                            "micro": over all classes as one; None: an array, one per class,
-                            not for logs. "auto": "binary" up to two classes, else "macro".
-             zero_division  the value where there is nothing to divide by; NaN leaves such
-                            classes out of averages.
-             threshold, kind  as for `Accuracy`.
-    Raises:  ValueError for "binary" of more classes.
+    `Precision` has the settings.
     """
 
     def __init__(
@@ -242,7 +232,17 @@ class Share(Classified):
 
 
 class Precision(Share):
-    """Of what was predicted to be of a class, the share that is. Settings: see `Share`.
+    """Of what was predicted to be of a class, the share that is.
+
+    Shapes:  as for `Accuracy`.
+    Args:    average        "binary": of class 1, the yes; "macro": the mean over the classes
+                            that occur; "weighted": that by how often targets have them;
+                            "micro": over all classes as one; None: an array, one per class,
+                            not for logs. "auto": "binary" up to two classes, else "macro".
+             zero_division  the value where there is nothing to divide by; NaN leaves such
+                            classes out of averages.
+             threshold, kind  as for `Accuracy`.
+    Raises:  ValueError for "binary" of more classes.
 
     >>> precision = Precision()
     >>> precision.update([0.9, 0.8, 0.2], [1, 0, 1])
@@ -255,7 +255,7 @@ class Precision(Share):
 
 
 class Recall(Share):
-    """Of what is of a class, the share that was predicted to be. Settings: see `Share`.
+    """Of what is of a class, the share that was predicted to be. Settings: as `Precision`.
 
     >>> recall = Recall(average=None)
     >>> recall.update([0, 1, 2, 2], [0, 1, 1, 2])
@@ -268,7 +268,7 @@ class Recall(Share):
 
 
 class F1(Share):
-    """The harmonic mean of precision and recall. Settings: see `Share`.
+    """The harmonic mean of precision and recall. Settings: as `Precision`.
 
     >>> f1 = F1("macro")
     >>> f1.update([0, 1, 1, 1], [0, 1, 1, 0])

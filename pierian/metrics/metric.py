@@ -134,7 +134,7 @@ class Metric:
 
     def _weights(self, weight: Any, shape: tuple[int, ...]) -> np.ndarray:
         if weight is None:
-            return np.broadcast_to(1.0, shape)
+            return np.ones(shape)
         given = weight.astype(np.float64)
         if given.shape == shape:
             return given
@@ -189,8 +189,9 @@ def _running(total: float, values: np.ndarray, batches: int) -> float:
     A batch is summed over contiguous memory, in the order NumPy sums it alone; `sum` of Python
     would carry the rounding along, and so depend on where a call ends.
     """
-    each = np.ascontiguousarray(values).reshape(batches, -1).sum(-1)
-    return float(np.add.accumulate(np.concatenate([[total], each]))[-1])
+    for each in np.ascontiguousarray(values).reshape(batches, -1).sum(-1).tolist():
+        total += each
+    return total
 
 
 def trimmed(x: np.ndarray) -> np.ndarray:

@@ -140,7 +140,8 @@ class Perplexity(Metric):
         super().add(pred, np.where(ignored, 0, labels), weights, batch)
 
     def values(self, pred: np.ndarray, target: np.ndarray) -> np.ndarray:
-        labels = target.astype(np.int64)
+        with np.errstate(invalid="ignore"):  # a NaN is found to be wrong below
+            labels = target.astype(np.int64)
         wrong = (labels != target) | (labels < 0) | (labels >= pred.shape[-1])
         if wrong.any():
             raise ValueError(

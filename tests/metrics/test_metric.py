@@ -267,6 +267,8 @@ def test_classes_grow_and_weights_make_counts_real() -> None:
         (F1("macro"), [[0.1, 0.9]], [0.5], "expected integers from 0 on, got 0.5"),
         (ConfusionMatrix(), [[0.1, math.nan]], [0], "predictions must be classes; expected scores, "
          "or integers from 0 on, got NaN. Leave such rows out."),
+        (F1("macro"), [[0.1, 0.9]], [math.nan], "expected integers from 0 on, got nan"),
+        (Perplexity(), [[0.5, 0.5]], [math.nan], "expected 0 to 1, got nan"),
         (ConfusionMatrix(), [-2], [0], "from 0 on, got -2"),
         (ConfusionMatrix(), [0], [10**6], "classes must fit into a table; expected at most"),
         (F1("binary"), [0, 2], [0, 1], 'f1: average="binary" is for two classes; expected classes '

@@ -45,7 +45,7 @@ BUDGETS = (
     Budget(("compiler",), 5_300, densest=14.0),
     Budget(("nn",), 1_800),  # with what `pr.debug` shows
     Budget(("optim",), 800),
-    Budget(("metrics",), 560, densest=12.0),  # formulas over whole arrays
+    Budget(("metrics",), 500, densest=12.0),  # formulas over whole arrays
     Budget(("data", "io"), 1_300),
     Budget(("train",), 3_000),
     Budget(("compat",), 900),

@@ -510,7 +510,7 @@ class Module:
         validation_data: Any = None, shuffle: bool = True, class_weight: Any = None,
         sample_weight: Any = None, initial_epoch: int = 0, steps_per_epoch: int | None = None,
         validation_steps: int | None = None, validation_batch_size: int | None = None,
-        validation_freq: Any = 1,
+        validation_freq: Any = 1, *, resume: Any = None,
     ) -> Any:  # fmt: skip
         """Train on `x` and `y`; gives the History. See `pierian.train.fit`."""
         from pierian import train
@@ -518,7 +518,7 @@ class Module:
         return train.fit(
             self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data,
             shuffle, class_weight, sample_weight, initial_epoch, steps_per_epoch,
-            validation_steps, validation_batch_size, validation_freq,
+            validation_steps, validation_batch_size, validation_freq, resume=resume,
         )  # fmt: skip
 
     def evaluate(

@@ -177,6 +177,10 @@ class Part:
         for positions in self.positions:
             yield self.form.convert(self.rows[positions] if self.resident else self.rows)
 
+    def only(self, i: int) -> Part:
+        """The batch `i` of them."""
+        return replace(self, positions=self.positions[i : i + 1])
+
     def replaced(self, x: Any, y: Any, weight: Any) -> Part:
         """The batch that callbacks have made of this one."""
         form = replace(self.form, class_weight=None, quiet=True)

@@ -74,7 +74,7 @@ class Loop:
             while part := run.feed.take(min(steps.ahead, events.ahead(run.step))):
                 count = len(part.positions)
                 run.batch = run.feed.seen - count
-                watch.before(part)
+                watch.before(part, steps)
                 try:
                     block = steps.take(self.offered(part))
                     run.totals.add(block)

@@ -1,7 +1,8 @@
 """Watch: looks at every loss, and finds out where one that is no number came from.
 
 May import: base, core, and this room. It keeps a copy of all that a step depends on, made so seldom
-that it costs 1 % of the time; from there it goes the same way again, step by step.
+that it costs 1 % of the time; from there it goes the same way again, step by step, up to the one
+that went wrong, which `trouble` then looks into.
 """
 
 from __future__ import annotations
@@ -13,18 +14,22 @@ import numpy as np
 
 from pierian.base import trees
 from pierian.base.errors import PierianError, message
+from pierian.base.notice import notice
 from pierian.core.tensor import Tensor
 from pierian.train import state
 from pierian.train.callback import Events
-from pierian.train.feed import Part, Rows
+from pierian.train.feed import Part
 from pierian.train.run import Run
 from pierian.train.steps import Block, Steps
+from pierian.train.trouble import Finding, find_nonfinite
 
 SHARE = 100  # the time between two copies, in times that a copy takes
+EARLY = 100  # steps in which a learning rate shows whether it is far too large
+RISE = 4.0  # what it makes of the first loss then
 
 
 class DivergenceError(PierianError, FloatingPointError):
-    """A loss that is no longer a finite number."""
+    """A loss that is no longer a finite number. The model is as it was before that step."""
 
 
 class Watch:
@@ -35,12 +40,22 @@ class Watch:
         self.due = 0.0  # when the next copy is made
         self.saved: Any = None
         self.parts: list[tuple[int, int, Part]] = []  # step, batch, and what came since
+        self.early: list[float] = [] if run.step == 0 else [0.0] * EARLY
 
-    def before(self, part: Part) -> None:
-        """Steps on `part` come next."""
+    def before(self, part: Part, steps: Steps) -> None:
+        """Steps on `part` come next.
+
+        Raises:  DivergenceError when an update has left parameters that are no numbers.
+        """
         started = time.perf_counter()
         if started >= self.due:
-            self.saved = trees.map_tree(_copy, state.of_step(self.run, self.events.parts))
+            copy = self._copy()
+            ruined = [name for name, array in copy["model"].items() if not _finite(array)]
+            if ruined and self.saved is not None and not self.run.tolerant:
+                where = f"{ruined[0]} before epoch {self.run.epoch + 1}, batch {self.run.batch + 1}"
+                raise self._diverged("parameters must stay finite", f"NaN or inf in {where}",
+                                     self.parts[-1][2], steps)  # fmt: skip
+            self.saved = copy
             self.parts.clear()
             now = time.perf_counter()
             self.due = now + SHARE * (now - started)
@@ -49,31 +64,100 @@ class Watch:
     def after(self, steps: Steps, block: Block) -> None:
         """Raise DivergenceError at the first loss that is no number."""
         good = np.isfinite(block.losses)
-        if good.all() or self.run.tolerant:
-            return
-        at = int(good.argmin())
-        batch = block.rows[block.positions[at]]
-        raise self._diverged(float(block.losses[at]), self.run.batch + at + 1, batch)
+        if not good.all() and not self.run.tolerant:
+            at, run = int(good.argmin()), self.run
+            of = f" of {run.batches}" if run.batches else ""
+            got = f"{block.losses[at]} in epoch {run.epoch + 1}, batch {run.batch + at + 1}{of}"
+            part = self.parts[-1][2].only(at)
+            raise self._diverged("the loss must stay finite", got, part, steps)
+        if len(self.early) < EARLY:
+            self.early += block.losses[: EARLY - len(self.early)].tolist()
+            if len(self.early) == EARLY:
+                self._check_rate()
 
     def epoch(self) -> None:
-        """An epoch is over."""
+        """An epoch is over: say, once, what has been out of order in it."""
+        run, optimizer = self.run, self.run.optimizer
+        trained = {p for group in optimizer.param_groups for p in group["params"]}
+        idle = [
+            name
+            for name, p in run.model.named_parameters()
+            if p in trained and p.requires_grad and p not in optimizer.state
+        ]
+        if idle and run.step:
+            notice(f"{self.where}: no gradient came to {', '.join(idle)} in a whole epoch: the "
+                   "loss does not depend on it. Use it in forward, or freeze it.")  # fmt: skip
+        asleep = [path or "the model" for path, m in run.model.named_modules() if not m.training]
+        if asleep:
+            notice(f"{self.where}: {', '.join(asleep)} was in eval mode while training. Call "
+                   "train() where eval() is called in between.")  # fmt: skip
 
-    def _diverged(self, loss: float, number: int, batch: Rows) -> DivergenceError:
-        """What to say about a loss that is NaN or infinite."""
-        run = self.run
-        of = f" of {run.batches}" if run.batches else ""
-        got = f"{loss} in epoch {run.epoch + 1}, batch {number}{of}"
-        lr = float(run.optimizer.lr)
+    def _check_rate(self) -> None:
+        first, last = self.early[0], float(np.mean(self.early[EARLY // 2 :]))
+        if last > RISE * abs(first):
+            notice(f"{self.where}: the loss rose from {first:.4g} to {last:.4g} in the first "
+                   f"{EARLY} steps: the learning rate {float(self.run.optimizer.lr):g} is far too "
+                   "large. Try a tenth of it, or ask lr_find.")  # fmt: skip
+
+    def _copy(self) -> Any:
+        return trees.map_tree(_copied, state.of_step(self.run, self.events.parts))
+
+    def _put_back(self, saved: Any) -> None:
+        state.put_back(self.run, self.events.parts, saved)
+
+    def _diverged(self, must: str, got: str, part: Part, steps: Steps) -> DivergenceError:
+        """What to say about numbers that are NaN or infinite, last seen in `part`."""
+        lr = float(self.run.optimizer.lr)
         fix = f"Try a smaller learning rate than {lr:g}, and inputs scaled to about -1 … 1"
+        (batch,) = part.batches()
         for name, arrays in {"x": batch.x, "y": [batch.y], "sample_weight": [batch.weight]}.items():
             bad = sum(int((~np.isfinite(a)).sum()) for a in arrays if a is not None)
             if bad:
                 fix = f"{name} of this batch holds {bad} NaN or infinite values: repair the data"
                 break
-        return DivergenceError(
-            message(self.where, "the loss must stay finite", "a number", got, fix)
+        text = message(self.where, must, "a number", got, fix)
+        found = self._found(steps)
+        return DivergenceError(text if found is None else f"{text}\n\n{found}")
+
+    def _found(self, steps: Steps) -> str | None:
+        """Go the way again since the last copy, up to the step that went wrong, and look into it."""
+        run = self.run
+        step, batch = run.step, run.batch
+        self._put_back(self.saved)
+        try:
+            for run.step, run.batch, part in self.parts:
+                for i in range(len(part.positions)):
+                    before, one = self._copy(), part.only(i)
+                    loss = steps.take(one).losses[0]
+                    if np.isfinite(loss) and _finite(self._copy()):
+                        run.step, run.batch = run.step + 1, run.batch + 1
+                        continue
+                    self._put_back(before)
+                    finding = self._look(steps, one)
+                    self._put_back(before)
+                    place = f"epoch {run.epoch + 1}, batch {run.batch + 1}"
+                    return None if finding is None else f"It began in {place}.\n{finding}"
+            return None
+        finally:
+            run.step, run.batch = step, batch
+
+    def _look(self, steps: Steps, part: Part) -> Finding | None:
+        (rows,) = part.batches()
+        x, y, weight = rows.tensors()
+        named = [("y", y), ("sample_weight", weight), *((f"x[{i}]", t) for i, t in enumerate(x))]
+        if len(x) == 1:
+            named[-1] = ("x", x[0])
+        known = [pair for pair in named if pair[1] is not None]
+        return find_nonfinite(
+            lambda: steps.eager(x, y, weight), [*self.run.model.named_parameters(), *known]
         )
 
 
-def _copy(leaf: Any) -> Any:
+def _copied(leaf: Any) -> Any:
     return leaf.numpy().copy() if isinstance(leaf, Tensor) else leaf
+
+
+def _finite(saved: Any) -> bool:
+    """Whether all floating numbers of the state are finite."""
+    arrays = [x for x in trees.leaves(saved) if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    return all(np.isfinite(x).all() for x in arrays)

@@ -79,6 +79,10 @@ DOORS = (
     Door("nn/module.py", "Module.predict_on_batch", "pierian.train"),
     Door("nn/module.py", "Module.save", "pierian.io"),
     Door("train/callbacks/history.py", "History.plot", "pierian.viz"),
+    Door("train/callbacks/history.py", "Recorder.plot_loss", "pierian.viz"),
+    Door("train/callbacks/history.py", "Recorder.plot_sched", "pierian.viz"),
+    Door("train/learner.py", "Learner.show_results", "pierian.viz"),
+    Door("train/lr_find.py", "RangeTest.plot", "pierian.viz"),
 )
 
 

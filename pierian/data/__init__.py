@@ -21,11 +21,13 @@ from pierian.data.dataset import (
 )
 from pierian.data.idx import read_idx
 from pierian.data.loader import DataLoader
+from pierian.data.loaders import DataLoaders
 from pierian.data.source import ImageData, fashion_mnist, mnist
 
 __all__ = [
     "ArrayDataset",
     "DataLoader",
+    "DataLoaders",
     "Dataset",
     "ImageData",
     "Subset",

@@ -33,6 +33,7 @@ from pierian.train.fit import (
     test_on_batch,
     train_on_batch,
 )
+from pierian.train.learner import Learner
 from pierian.train.recipe import compile
 from pierian.train.watch import DivergenceError
 
@@ -49,6 +50,7 @@ __all__ = [
     "GradientClip",
     "History",
     "JSONLogger",
+    "Learner",
     "LearningRateScheduler",
     "ModelCheckpoint",
     "Progress",

@@ -55,7 +55,7 @@ class Loop:
         run.whole, run.logs_of_epoch = False, None
         run.model.train()
         if not midway:
-            run.totals = Totals(run.recipe.metrics)
+            run.totals = Totals(run.metrics)
             run.feed.begin()
             events("before_epoch", run)
         with contextlib.suppress(CancelEpoch):
@@ -69,7 +69,7 @@ class Loop:
     def train(self, watch: Watch) -> None:
         """The steps of an epoch, as many in one native call as nobody minds."""
         run, events = self.run, self.events
-        steps = steps_of(train_step, self.where, run, events, keep=bool(run.recipe.metrics))
+        steps = steps_of(train_step, self.where, run, events, keep=bool(run.metrics))
         with steps:
             while part := run.feed.take(min(steps.ahead, events.ahead(run.step))):
                 count = len(part.positions)
@@ -101,8 +101,8 @@ class Loop:
     def evaluate(self, add: Callable[[Block], None] | None = None) -> Logs:
         """Loss and metrics over one epoch; `add` gets each block, with its predictions."""
         run, events = self.run, self.events
-        keep = bool(run.recipe.metrics) or add is not None
-        run.totals = Totals(run.recipe.metrics)
+        keep = bool(run.metrics) or add is not None
+        run.totals = Totals(run.metrics)
         run.model.eval()
         run.feed.begin(afresh=True)
         events("before_test", run)

@@ -7,7 +7,7 @@ May import: base, core, ops, nn. To add a name: a row in `NAMES`; its function t
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,20 +149,33 @@ class Loss:
         Shapes:  y, pred (b, ...), weight (b,) or more leading axes of the losses -> ().
         Raises:  ShapeError when a weight meets a loss that is not one per example.
         """
-        options = {"reduction": "none"} if self.splits and weight is not None else {}
-        first, second = (pred, y) if self.ours else (y, pred)
-        losses = as_tensor(self.fn(first, second, **options))
         if weight is None:
+            losses = self._losses(y, pred)
             return mean(losses) if losses.ndim else losses
-        if not losses.ndim or losses.shape[: weight.ndim] != weight.shape:
+        losses = self.each(y, pred, weight.shape)
+        return self._collapse(losses * cast(weight, losses.dtype))
+
+    def each(self, y: Tensor, pred: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """The losses one by one. Shapes: y, pred (b, ...) -> shape, their leading axes.
+
+        Raises:  ShapeError when the loss gives one number for all.
+        """
+        losses = self._losses(y, pred, **({"reduction": "none"} if self.splits else {}))
+        if not losses.ndim or losses.shape[: len(shape)] != shape:
             raise ShapeError(
                 message(f"loss {self.name}", "weights need a loss per example",
-                        f"losses of shape ({', '.join(map(str, weight.shape))}, ...)",
+                        f"losses of shape ({', '.join(map(str, shape))}, ...)",
                         losses.shape, "Return one loss per example, or leave the weights out")
             )  # fmt: skip
-        collapse = sum_ if getattr(self.fn, "reduction", "mean") == "sum" else mean
-        each = reshape(losses, *weight.shape, -1)
-        return collapse(collapse(each, -1) * cast(weight, losses.dtype))
+        return self._collapse(reshape(losses, *shape, -1), -1)
+
+    def _losses(self, y: Tensor, pred: Tensor, **options: Any) -> Tensor:
+        first, second = (pred, y) if self.ours else (y, pred)
+        return as_tensor(self.fn(first, second, **options))
+
+    def _collapse(self, losses: Tensor, axis: int | None = None) -> Tensor:
+        together = sum_ if getattr(self.fn, "reduction", "mean") == "sum" else mean
+        return together(losses, axis)
 
     @property
     def function(self) -> Any:
@@ -191,18 +204,21 @@ class Loss:
         return ((labels < 0) | (labels >= classes)) & ~ignored
 
 
-def get(loss: Any) -> Loss:
+def get(loss: Any, ours: bool = False) -> Loss:
     """The loss that a name, a module, a loss class of `nn` or a function stands for.
 
+    Args:    ours  whether a function of the user's takes (prediction, target).
     Raises:  ValueError listing the known names.
     """
+    if isinstance(loss, Loss):
+        return loss
     if isinstance(loss, type) and issubclass(loss, Module):
         loss = loss()
     if isinstance(loss, Module):
         return _loss(type(loss).__name__, loss, ours=True)
     if callable(loss):
         name = getattr(loss, "__name__", type(loss).__name__)
-        return _loss(name, loss, ours=not is_foreign(loss))
+        return _loss(name, loss, ours=ours or not is_foreign(loss))
     name = lookup("compile", "loss", loss.lower() if isinstance(loss, str) else loss, NAMES)
     return _loss(name, NAMES[name], ours=True)
 
@@ -212,7 +228,14 @@ def is_foreign(fn: Any) -> bool:
     return callable(fn) and not (getattr(fn, "__module__", None) or "").startswith("pierian.")
 
 
+def _parameters(fn: Any) -> Collection[str]:
+    try:
+        return inspect.signature(fn).parameters
+    except (TypeError, ValueError):
+        return ()
+
+
 def _loss(name: str, fn: Callable[..., Any], ours: bool) -> Loss:
     called = fn.forward if isinstance(fn, Module) else fn
-    splits = ours and "reduction" in inspect.signature(called).parameters
+    splits = ours and "reduction" in _parameters(called)
     return Loss(name, fn, ours, splits)

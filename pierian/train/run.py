@@ -28,6 +28,8 @@ class Run:
     step            steps done since training began.
     losses          those of the steps of the last native call, in `after_steps`.
     logs            the means so far; after an epoch those of validation too.
+    metrics         that are measured, which may be fewer than those of the recipe.
+    plan            which method of a Learner it is, with its arguments, or None.
     history         of earlier epochs.
     error           the exception that ended training, or None.
     x, y, weight, pred, loss   inside the step, and the batch in `before_batch`.
@@ -36,11 +38,13 @@ class Run:
 
     def __init__(
         self, model: Module, recipe: Recipe | Any, feed: Feed, epoch: int = 0, epochs: int = 1,
-        training: bool = False,
+        training: bool = False, metrics: list[Any] | None = None,
     ) -> None:  # fmt: skip
         self.model, self.recipe, self.feed = model, recipe, feed
         self.optimizer: Any = recipe and recipe.optimizer
         self.training = training
+        self.metrics: list[Any] = recipe.metrics if recipe and metrics is None else metrics or []
+        self.plan: dict[str, Any] | None = None
         self.epoch, self.epochs, self.batches = epoch, epochs, feed.steps
         self.batch = self.step = 0
         self.whole = False  # whether all batches of the epoch at hand are done
@@ -102,3 +106,10 @@ class Run:
             columns = [callback.table(self, steps) for callback in self.tables]
             self.known, start = (first, np.concatenate(columns, 1)), 0
         return self.known[1][start : start + count]
+
+    def values(self, tensor: Any, first: int, count: int) -> np.ndarray:
+        """What a setting had at the steps from `first` on, (count,)."""
+        for i, target in enumerate(self.targets):
+            if target is tensor:
+                return self.table(first, count)[:, i]
+        return np.full(count, float(tensor))

@@ -50,6 +50,7 @@ def capture(run: Run) -> dict[str, Any]:
         "feed": run.feed.state_dict(),
         "totals": None if done else run.totals.state_dict(),
         "stopping": run.stopping,
+        "plan": run.plan,
     }
 
 
@@ -58,13 +59,13 @@ def restore(run: Run, saved: Mapping[str, Any]) -> bool:
 
     Raises:  CheckpointError when what was saved does not fit; then nothing has changed.
     """
-    before = trees.map_tree(_copy, of_step(run, run.callbacks))
+    before = copied(of_step(run, run.callbacks))
     try:
         _check_callbacks(saved["callbacks"], run.callbacks)
         put_back(run, run.callbacks, saved)
         run.feed.load_state_dict(saved["feed"])
         run.epoch, run.step = saved["epoch"], saved["step"]
-        run.totals = Totals(run.recipe.metrics)
+        run.totals = Totals(run.metrics)
         if saved["totals"] is not None:
             run.totals.load_state_dict(saved["totals"])
     except Exception as error:
@@ -103,5 +104,6 @@ def _check_callbacks(saved: Mapping[str, Any], callbacks: Iterable[Callback]) ->
         notice(f"resume: {name} was there when this was saved, and is not now")
 
 
-def _copy(leaf: Any) -> Any:
-    return leaf.numpy().copy() if isinstance(leaf, Tensor) else leaf
+def copied(tree: Any) -> Any:
+    """The tree with copies for its tensors."""
+    return trees.map_tree(lambda x: x.numpy().copy() if isinstance(x, Tensor) else x, tree)

@@ -15,7 +15,6 @@ import numpy as np
 from pierian.base import trees
 from pierian.base.errors import PierianError, message
 from pierian.base.notice import notice
-from pierian.core.tensor import Tensor
 from pierian.train import state
 from pierian.train.callback import Events
 from pierian.train.feed import Part
@@ -64,7 +63,9 @@ class Watch:
     def after(self, steps: Steps, block: Block) -> None:
         """Raise DivergenceError at the first loss that is no number."""
         good = np.isfinite(block.losses)
-        if not good.all() and not self.run.tolerant:
+        if self.run.tolerant:
+            return
+        if not good.all():
             at, run = int(good.argmin()), self.run
             of = f" of {run.batches}" if run.batches else ""
             got = f"{block.losses[at]} in epoch {run.epoch + 1}, batch {run.batch + at + 1}{of}"
@@ -100,7 +101,7 @@ class Watch:
                    "large. Try a tenth of it, or ask lr_find.")  # fmt: skip
 
     def _copy(self) -> Any:
-        return trees.map_tree(_copied, state.of_step(self.run, self.events.parts))
+        return state.copied(state.of_step(self.run, self.events.parts))
 
     def _put_back(self, saved: Any) -> None:
         state.put_back(self.run, self.events.parts, saved)
@@ -120,7 +121,7 @@ class Watch:
         return DivergenceError(text if found is None else f"{text}\n\n{found}")
 
     def _found(self, steps: Steps) -> str | None:
-        """Go the way again since the last copy, up to the step that went wrong, and look into it."""
+        """Go the way again since the last copy, up to the step that went wrong; look into it."""
         run = self.run
         step, batch = run.step, run.batch
         self._put_back(self.saved)
@@ -151,10 +152,6 @@ class Watch:
         return find_nonfinite(
             lambda: steps.eager(x, y, weight), [*self.run.model.named_parameters(), *known]
         )
-
-
-def _copied(leaf: Any) -> Any:
-    return leaf.numpy().copy() if isinstance(leaf, Tensor) else leaf
 
 
 def _finite(saved: Any) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from pierian.train.callback import Callback
+from pierian.train.callbacks.history import in_table
 from pierian.train.display import Display
 
 
@@ -54,7 +55,10 @@ class Progress(Callback):
             self.display.advance(lambda: run.logs, len(run.losses))
 
     def after_epoch(self, run: Any) -> None:
-        self.display.end(run.logs, run.epoch + 1)
+        logs = run.logs
+        if self.display.table is not None:
+            logs = {in_table(name): value for name, value in logs.items()}
+        self.display.end(logs, run.epoch)
 
     def after_test(self, run: Any) -> None:
         if not self.fitting:

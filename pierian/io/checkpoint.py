@@ -7,6 +7,7 @@ checksum (see `tensors.py`). A checkpoint holds its model like a model file does
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import sys
@@ -27,7 +28,7 @@ from pierian.io.architecture import describe
 from pierian.io.model import CHECKPOINT as FORMAT
 from pierian.io.model import CHECKPOINT_VERSION as VERSION
 from pierian.io.model import understood
-from pierian.io.tensors import Contents, pack, unpack
+from pierian.io.tensors import AGAIN, Contents, pack, unpack
 from pierian.nn import Module
 
 ARRAY, ITEMS = "$array", "$items"  # what stands for an array, and for keys that JSON has not
@@ -61,7 +62,7 @@ def load_checkpoint(path: Any) -> dict[str, Any]:
     Raises:  CheckpointError when there is none, it is damaged, or no checkpoint.
     """
     where = f'load_checkpoint("{os.fsdecode(path)}")'
-    return _state(unpack(file.read(path, where), where), where)
+    return _state(_unpacked(file.read(path, where), where), where)
 
 
 def newest(folder: Any, where: str) -> tuple[Path, dict[str, Any]] | None:
@@ -74,10 +75,11 @@ def newest(folder: Any, where: str) -> tuple[Path, dict[str, Any]] | None:
     for path in reversed(found):
         raw = file.read(path, where)
         try:
-            contents = unpack(raw, f'{where}("{path}")')
+            contents = _unpacked(raw, f'{where}("{path}")')
         except CheckpointError as error:
             aside = path.with_name(path.name + DAMAGED)
-            path.replace(aside)
+            with contextlib.suppress(OSError):  # the next writer of this name replaces it then
+                path.replace(aside)
             notice(f"{where}: a damaged checkpoint was set aside as {aside.name}: {error}")
             continue
         return path, _state(contents, f'{where}("{path}")')
@@ -87,15 +89,30 @@ def newest(folder: Any, where: str) -> tuple[Path, dict[str, Any]] | None:
     return None
 
 
+def _unpacked(raw: bytes, where: str) -> Contents:
+    contents = unpack(raw, where)
+    if contents.record is None:
+        got = f"tensors alone ({len(contents.arrays)})"
+        raise failure(where, "the file must hold a checkpoint", "one with a record", got, AGAIN)
+    return contents
+
+
 def _state(contents: Contents, where: str) -> dict[str, Any]:
-    record = contents.record or {}
+    record: Any = contents.record
     with understood(record, where, FORMAT, VERSION):
         return _decode(record["state"], contents.arrays)
 
 
 def checkpoints(folder: Any) -> list[Path]:
     """The checkpoints of a folder, by their number of steps."""
-    return sorted(Path(folder).glob(PATTERN), key=lambda path: (len(path.name), path.name))
+    found = [path for path in Path(folder).glob(PATTERN) if steps_of(path) >= 0]
+    return sorted(found, key=steps_of)
+
+
+def steps_of(path: Path) -> int:
+    """The number of steps in the name of a checkpoint; -1 for other names."""
+    number = path.stem.rpartition("-")[2]
+    return int(number) if number.isdecimal() else -1
 
 
 def environment() -> dict[str, str]:
@@ -117,13 +134,16 @@ def _encode(value: Any, place: str, arrays: dict[str, np.ndarray], where: str) -
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, np.ndarray):
+        while place in arrays:  # {"a/b": x, "a": {"b": y}}
+            place += "'"
         arrays[place] = value
         return {ARRAY: place}
     if isinstance(value, Mapping):
         if all(isinstance(key, str) and not key.startswith("$") for key in value):
             return {k: _encode(v, f"{place}/{k}" if place else k, arrays, where)
                     for k, v in value.items()}  # fmt: skip
-        return {ITEMS: [[k, _encode(v, f"{place}/{k}", arrays, where)] for k, v in value.items()]}
+        return {ITEMS: [[_key(k, place, where), _encode(v, f"{place}/{k}", arrays, where)]
+                        for k, v in value.items()]}  # fmt: skip
     if isinstance(value, list | tuple):
         return [_encode(v, f"{place}/{i}", arrays, where) for i, v in enumerate(value)]
     if value is None or isinstance(value, bool | int | float | str):
@@ -131,6 +151,15 @@ def _encode(value: Any, place: str, arrays: dict[str, np.ndarray], where: str) -
     must = f"the state must be of values that can be kept, also {place}"
     fix = "Give numbers, strings, arrays or tensors from state_dict"
     raise failure(where, must, "JSON values, arrays, tensors", type(value).__name__, fix)
+
+
+def _key(key: Any, place: str, where: str) -> Any:
+    key = key.item() if isinstance(key, np.generic) else key
+    if key is None or isinstance(key, bool | int | float | str):
+        return key
+    must = f"keys must be numbers or strings, also in {place}"
+    fix = "Give dicts with such keys from state_dict"
+    raise failure(where, must, "a number or a string", type(key).__name__, fix)
 
 
 def _decode(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:

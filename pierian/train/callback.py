@@ -101,6 +101,9 @@ class Callback:
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Take over what `state_dict` gave; called after `before_fit`."""
 
+    def after_resume(self, run: Any) -> None:
+        """Called when all is as it was in the checkpoint that training goes on from."""
+
     # Numbers that are known before the step, which native code reads from a table
 
     def targets(self) -> list[Any]:

@@ -311,6 +311,12 @@ class Feed:
                 loader.epoch += 1
         return self.way
 
+    def kind(self) -> dict[str, Any]:
+        """How much there is, as far as it is known."""
+        loader = self.source if isinstance(self.source, DataLoader) else None
+        rows, size = (len(loader.dataset), loader.batch_size) if loader else (None, None)
+        return {"rows": rows, "batch_size": size, "batches": self.steps}
+
     def state_dict(self) -> dict[str, Any]:
         """Where the feed stands: the seed and number of the next pass, and how far this one is."""
         loader = self.source
@@ -322,10 +328,16 @@ class Feed:
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Go to where `state_dict` was taken; batches of a stream before it are gone through."""
-        self.way = self.peeked = None
         loader, taken = self.source, saved["taken"]
         if isinstance(loader, DataLoader):
             loader.seed, loader.epoch = saved["seed"], saved["epoch"]
+        if isinstance(loader, Iterator) and self.way is not None:  # cannot be begun anew
+            if taken is not None:
+                self.way = Stream(self.form, loader, taken - self.way.taken)
+                self.way.taken, self.peeked = taken, None
+            self.number, self.seen = saved["number"], saved["seen"]
+            return
+        self.way = self.peeked = None
         if taken is not None:
             if isinstance(loader, DataLoader):
                 loader.epoch -= 1

@@ -47,6 +47,7 @@ def capture(run: Run) -> dict[str, Any]:
     return of_step(run, run.callbacks) | {
         "epoch": run.epoch + done,
         "step": run.step,
+        "kind": kind(run),
         "feed": run.feed.state_dict(),
         "totals": None if done else run.totals.state_dict(),
         "stopping": run.stopping,
@@ -61,13 +62,14 @@ def restore(run: Run, saved: Mapping[str, Any]) -> bool:
     """
     before = copied(of_step(run, run.callbacks))
     try:
+        _check_kind(saved["kind"], kind(run))
         _check_callbacks(saved["callbacks"], run.callbacks)
         put_back(run, run.callbacks, saved)
-        run.feed.load_state_dict(saved["feed"])
-        run.epoch, run.step = saved["epoch"], saved["step"]
-        run.totals = Totals(run.metrics)
+        totals = Totals(run.metrics)
         if saved["totals"] is not None:
-            run.totals.load_state_dict(saved["totals"])
+            totals.load_state_dict(saved["totals"])
+        run.feed.load_state_dict(saved["feed"])
+        run.totals, run.epoch, run.step = totals, saved["epoch"], saved["step"]
     except Exception as error:
         put_back(run, run.callbacks, before)
         if isinstance(error, CheckpointError):
@@ -79,7 +81,25 @@ def restore(run: Run, saved: Mapping[str, Any]) -> bool:
         ) from error  # fmt: skip
     if saved["stopping"]:
         run.stop()
+    for callback in run.callbacks:
+        callback.after_resume(run)
     return saved["totals"] is not None
+
+
+def kind(run: Run) -> dict[str, Any]:
+    """What of a run must be the same when it is gone on with."""
+    metrics = [metric.name for metric in run.metrics]
+    return {"optimizer": type(run.optimizer).__name__, "metrics": metrics} | run.feed.kind()
+
+
+def _check_kind(saved: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    for name, value in here.items():
+        if saved[name] != value:
+            raise CheckpointError(
+                message("resume", f"{name} must be what the checkpoint was made with",
+                        saved[name], value, "Resume with the same model, data, metrics and "
+                        "callbacks")
+            )  # fmt: skip
 
 
 def named(callbacks: Iterable[Callback]) -> dict[str, Callback]:

@@ -15,7 +15,14 @@ from typing import Any
 
 from pierian.base.errors import CheckpointError, lookup, message
 from pierian.data.order import whole
-from pierian.io.checkpoint import PATTERN, checkpoints, load_checkpoint, newest, save_checkpoint
+from pierian.io.checkpoint import (
+    PATTERN,
+    checkpoints,
+    load_checkpoint,
+    newest,
+    save_checkpoint,
+    steps_of,
+)
 from pierian.train import state
 from pierian.train.callback import Callback
 from pierian.train.callbacks.stopping import Monitor
@@ -61,12 +68,8 @@ class ModelCheckpoint(Callback):
         self.monitor = None if monitor is None else Monitor(where, monitor, mode)
 
     def before_fit(self, run: Any) -> None:
-        found = checkpoints(self.folder)
-        if found and not run.resumed:
-            raise CheckpointError(
-                message("fit", "a folder holds the checkpoints of one run", "no checkpoints yet",
-                        f"{found[-1]}", "Pass resume=True to go on from it, or another folder")
-            )  # fmt: skip
+        if not run.resumed:
+            _refuse_others(self.folder)
         self.due = time.monotonic() + 60 * self.period
         if self.monitor is not None:
             self.monitor.best = self.monitor.first
@@ -77,6 +80,13 @@ class ModelCheckpoint(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         return {} if self.monitor is None else {"best": self.monitor.best}
+
+    def after_resume(self, run: Any) -> None:
+        """Set aside what was saved later than what is resumed."""
+        for later in checkpoints(self.folder):
+            if steps_of(later) > run.step:
+                with contextlib.suppress(OSError):
+                    later.replace(later.with_name(later.name + ASIDE))
 
     def after_steps(self, run: Any) -> None:
         if run.training and self.unit == "minute" and time.monotonic() >= self.due:
@@ -142,8 +152,15 @@ def open_checkpoint(
                         f"none in {path}", "Check the path, or pass resume=True to begin there")
             )  # fmt: skip
         saved = found[1]
-    if own is not None:
-        for later in checkpoints(own.folder):
-            if int(later.stem.rpartition("-")[2]) > saved["step"]:
-                later.replace(later.with_name(later.name + ASIDE))
+    folder = path.parent if path.is_file() else path
+    if own is not None and own.folder.resolve() != folder.resolve():
+        _refuse_others(own.folder)
     return saved
+
+
+def _refuse_others(folder: Path) -> None:
+    if found := checkpoints(folder):
+        raise CheckpointError(
+            message("fit", "a folder holds the checkpoints of one run", "no checkpoints yet",
+                    f"{found[-1]}", "Pass resume=True to go on from it, or another folder")
+        )  # fmt: skip

@@ -31,6 +31,7 @@ class Logger(Callback):
 
     def __init__(self, path: Any, append: bool = False) -> None:
         self.path, self.append = Path(path), append
+        self.size: int | None = None  # of the file, when it was saved
 
     def lines(self, row: dict[str, Any], first: bool) -> str:
         """The text of a row, with a heading when it is the first in the file."""
@@ -62,9 +63,12 @@ class Logger(Callback):
         return {"size": self.path.stat().st_size if self.path.exists() else 0}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
+        self.size = saved["size"]
+
+    def after_resume(self, run: Any) -> None:
         """Take back what was written after the checkpoint."""
-        if self.path.exists() and self.path.stat().st_size > saved["size"]:
-            os.truncate(self.path, saved["size"])
+        if self.size is not None and self.path.exists() and self.path.stat().st_size > self.size:
+            os.truncate(self.path, self.size)
 
 
 class CSVLogger(Logger):

@@ -137,7 +137,7 @@ class ReduceLROnPlateau(Callback):
            verbose    1 says when.
            mode       "min", "max" or "auto": by the name.
            min_delta  changes of no more than this do not count.
-           cooldown   epochs after it that are not looked at.
+           cooldown   epochs after it without patience running; as in Keras it runs in the last.
            min_lr     goes no lower.
     """
 
@@ -163,11 +163,13 @@ class ReduceLROnPlateau(Callback):
 
     def after_epoch(self, run: Any) -> None:
         run.logs["lr"] = float(run.optimizer.lr)
+        if self.rest:
+            self.rest, self.wait = self.rest - 1, 0
         better = self.monitor.better(self.monitor.value(run.logs))
-        resting, self.rest = self.rest > 0, max(self.rest - 1, 0)
-        self.wait = 0 if better or resting else self.wait + 1
-        if self.wait >= max(self.patience, 1):
-            for group in run.optimizer.param_groups:
+        self.wait = 0 if better or self.rest else self.wait + 1
+        high = [group for group in run.optimizer.param_groups if float(group["lr"]) > self.min_lr]
+        if high and self.wait >= max(self.patience, 1):
+            for group in high:
                 group["lr"] = max(float(group["lr"]) * self.factor, self.min_lr)
             self.wait, self.rest = 0, self.cooldown
             if self.verbose:

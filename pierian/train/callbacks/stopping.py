@@ -24,19 +24,14 @@ class Monitor:
            monitor    the name of the number.
            mode       "min", "max", or "auto": by the name.
            min_delta  changes of no more than this do not count.
-           best       what must be surpassed first.
     """
 
-    def __init__(
-        self, where: str, monitor: str, mode: str, min_delta: float = 0.0,
-        best: float | None = None,
-    ) -> None:  # fmt: skip
+    def __init__(self, where: str, monitor: str, mode: str, min_delta: float = 0.0) -> None:
         lookup(where, "mode", mode, ("auto", "min", "max"))
         grows = mode == "max" or (mode == "auto" and any(word in monitor for word in HIGHER))
         self.where, self.name, self.sign = where, monitor, 1.0 if grows else -1.0
         self.delta = abs(min_delta)
-        self.first = -math.inf * self.sign if best is None else best
-        self.best = self.first
+        self.first = self.best = -math.inf * self.sign
 
     def value(self, logs: dict[str, float]) -> float:
         """The number in the logs.
@@ -55,12 +50,13 @@ class Monitor:
 
     def better(self, value: float) -> bool:
         """Whether `value` is better than the best so far, which it then is."""
-        if not (value - self.best) * self.sign > self.delta and not (
-            math.isinf(self.best) and math.isfinite(value) and self.best == -math.inf * self.sign
-        ):
-            return False
-        self.best = value
-        return True
+        found = self.surpasses(value, self.best)
+        self.best = value if found else self.best
+        return found
+
+    def surpasses(self, value: float, other: float) -> bool:
+        """Whether `value` is better than `other`; NaN is not."""
+        return (value - other) * self.sign > self.delta
 
 
 class EarlyStopping(Callback):
@@ -74,7 +70,7 @@ class EarlyStopping(Callback):
              patience  epochs without a better number that are borne.
              verbose   1 says when it stops.
              mode      "min", "max", or "auto": by the name.
-             baseline  must be reached within `patience` epochs.
+             baseline  patience is for epochs that do not surpass this either.
              restore_best_weights  put the weights of the best epoch back at the end.
              start_from_epoch  epochs before this one are not looked at.
     Raises:  ValueError when the number is not in the logs.
@@ -89,8 +85,8 @@ class EarlyStopping(Callback):
         verbose: int = 0, mode: str = "auto", baseline: float | None = None,
         restore_best_weights: bool = False, start_from_epoch: int = 0,
     ) -> None:  # fmt: skip
-        self.monitor = Monitor("EarlyStopping", monitor, mode, min_delta, baseline)
-        self.patience, self.verbose = patience, verbose
+        self.monitor = Monitor("EarlyStopping", monitor, mode, min_delta)
+        self.patience, self.verbose, self.baseline = patience, verbose, baseline
         self.restore, self.start = restore_best_weights, start_from_epoch
         self._begin()
 
@@ -111,14 +107,15 @@ class EarlyStopping(Callback):
         value = self.monitor.value(run.logs)
         if run.epoch < self.start:
             return
+        self.wait += 1
         if self.monitor.better(value):
-            self.wait, self.best_epoch = 0, run.epoch
+            self.best_epoch = run.epoch
             if self.restore:
                 state = run.model.state_dict()
                 self.weights = {name: tensor.numpy().copy() for name, tensor in state.items()}
-            return
-        self.wait += 1
-        if self.wait >= self.patience and run.epoch > self.start:
+            if self.baseline is None or self.monitor.surpasses(value, self.baseline):
+                self.wait = 0
+        elif self.wait >= self.patience and run.epoch > 0:
             if self.verbose:
                 print(f"EarlyStopping: {self.monitor.name} has not improved on {self.best:.4g} "
                       f"since epoch {self.best_epoch + 1}")  # fmt: skip

@@ -34,6 +34,9 @@ class Timer(Callback):
     def before_epoch(self, run: Any) -> None:
         self._begin(run)
 
+    def after_resume(self, run: Any) -> None:
+        self._begin(run)
+
     def after_steps(self, run: Any) -> None:
         if run.training:
             self.stepped = time.perf_counter()

@@ -60,6 +60,7 @@ class Loop:
             events("before_epoch", run)
         with contextlib.suppress(CancelEpoch):
             self.train(watch)
+        run.model.zero_grad()  # of a step that was left in the middle
         watch.epoch()
         run.logs_of_epoch = run.totals.logs()
         run.logs_of_epoch |= validate()
@@ -74,9 +75,10 @@ class Loop:
             while part := run.feed.take(min(steps.ahead, events.ahead(run.step))):
                 count = len(part.positions)
                 run.batch = run.feed.seen - count
-                watch.before(part, steps)
                 try:
-                    block = steps.take(self.offered(part))
+                    part = self.offered(part)
+                    watch.before(part, steps)
+                    block = steps.take(part)
                     run.totals.add(block)
                     watch.after(steps, block)
                     run.losses = block.losses
@@ -84,8 +86,9 @@ class Loop:
                     run.model.zero_grad()
                     run.losses = np.zeros(0)
                 run.step, run.batch = run.step + count, run.feed.seen - 1
-                events("after_steps", run)
-                events("after_batch", run)
+                with contextlib.suppress(CancelBatch):
+                    events("after_steps", run)
+                    events("after_batch", run)
                 if run.stopping:
                     break
 

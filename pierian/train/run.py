@@ -60,7 +60,8 @@ class Run:
         self.callbacks: list[Callback] = []
         self.tables: list[Callback] = []
         self.targets: list[Any] = []
-        self.known = (0, np.empty((0, 0)))  # a step, and the values of `targets` from there on
+        # an epoch, a step, and the values of `targets` from there on
+        self.known = (0, 0, np.empty((0, 0)))
 
     @property
     def logs(self) -> Logs:
@@ -99,13 +100,15 @@ class Run:
         """
         if not self.tables:
             return np.empty((count, 0))
-        start = first - self.known[0]
-        if not 0 <= start <= len(self.known[1]) - count:
+        epoch, begin, values = self.known
+        start = first - begin
+        if epoch != self.epoch or not 0 <= start <= len(values) - count:
             left = count if self.batches is None else self.batches - self.batch
             steps = np.arange(first, first + max(count, min(left, AHEAD)))
             columns = [callback.table(self, steps) for callback in self.tables]
-            self.known, start = (first, np.concatenate(columns, 1)), 0
-        return self.known[1][start : start + count]
+            start, values = 0, np.concatenate(columns, 1)
+            self.known = (self.epoch, first, values)
+        return values[start : start + count]
 
     def values(self, tensor: Any, first: int, count: int) -> np.ndarray:
         """What a setting had at the steps from `first` on, (count,)."""

@@ -16,7 +16,7 @@ from pierian.base import trees
 from pierian.base.errors import PierianError, message
 from pierian.base.notice import notice
 from pierian.train import state
-from pierian.train.callback import Events
+from pierian.train.callback import CancelBatch, Events
 from pierian.train.feed import Part
 from pierian.train.run import Run
 from pierian.train.steps import Block, Steps
@@ -24,7 +24,7 @@ from pierian.train.trouble import Finding, find_nonfinite
 
 SHARE = 100  # the time between two copies, in times that a copy takes
 EARLY = 100  # steps in which a learning rate shows whether it is far too large
-RISE = 4.0  # what it makes of the first loss then
+RISE = 4.0  # what it makes of the first losses then
 
 
 class DivergenceError(PierianError, FloatingPointError):
@@ -38,8 +38,9 @@ class Watch:
         self.where, self.run, self.events = where, run, events
         self.due = 0.0  # when the next copy is made
         self.saved: Any = None
-        self.parts: list[tuple[int, int, Part]] = []  # step, batch, and what came since
-        self.early: list[float] = [] if run.step == 0 else [0.0] * EARLY
+        self.parts: list[tuple[tuple[int, int, int], list[Any], Part]] = []  # what came since
+        fresh = run.step == 0 and not run.optimizer.state
+        self.early: list[float] = [] if fresh else [0.0] * EARLY
 
     def before(self, part: Part, steps: Steps) -> None:
         """Steps on `part` come next.
@@ -53,12 +54,14 @@ class Watch:
             if ruined and self.saved is not None and not self.run.tolerant:
                 where = f"{ruined[0]} before epoch {self.run.epoch + 1}, batch {self.run.batch + 1}"
                 raise self._diverged("parameters must stay finite", f"NaN or inf in {where}",
-                                     self.parts[-1][2], steps)  # fmt: skip
+                                     self.parts[-1][-1], steps)  # fmt: skip
             self.saved = copy
             self.parts.clear()
             now = time.perf_counter()
             self.due = now + SHARE * (now - started)
-        self.parts.append((self.run.step, self.run.batch, part))
+        run = self.run
+        rates = [float(group["lr"]) for group in run.optimizer.param_groups]
+        self.parts.append(((run.epoch, run.step, run.batch), rates, part))
 
     def after(self, steps: Steps, block: Block) -> None:
         """Raise DivergenceError at the first loss that is no number."""
@@ -69,7 +72,7 @@ class Watch:
             at, run = int(good.argmin()), self.run
             of = f" of {run.batches}" if run.batches else ""
             got = f"{block.losses[at]} in epoch {run.epoch + 1}, batch {run.batch + at + 1}{of}"
-            part = self.parts[-1][2].only(at)
+            part = self.parts[-1][-1].only(at)
             raise self._diverged("the loss must stay finite", got, part, steps)
         if len(self.early) < EARLY:
             self.early += block.losses[: EARLY - len(self.early)].tolist()
@@ -94,7 +97,7 @@ class Watch:
                    "train() where eval() is called in between.")  # fmt: skip
 
     def _check_rate(self) -> None:
-        first, last = self.early[0], float(np.mean(self.early[EARLY // 2 :]))
+        first, last = float(np.mean(self.early[:3])), float(np.mean(self.early[EARLY // 2 :]))
         if last > RISE * abs(first):
             notice(f"{self.where}: the loss rose from {first:.4g} to {last:.4g} in the first "
                    f"{EARLY} steps: the learning rate {float(self.run.optimizer.lr):g} is far too "
@@ -123,13 +126,19 @@ class Watch:
     def _found(self, steps: Steps) -> str | None:
         """Go the way again since the last copy, up to the step that went wrong; look into it."""
         run = self.run
-        step, batch = run.step, run.batch
+        now = run.epoch, run.step, run.batch
         self._put_back(self.saved)
         try:
-            for run.step, run.batch, part in self.parts:
+            for (run.epoch, run.step, run.batch), rates, part in self.parts:
+                for group, rate in zip(run.optimizer.param_groups, rates, strict=True):
+                    group["lr"] = rate  # callbacks may have set it in between
                 for i in range(len(part.positions)):
                     before, one = self._copy(), part.only(i)
-                    loss = steps.take(one).losses[0]
+                    try:
+                        loss = steps.take(one).losses[0]
+                    except CancelBatch:
+                        run.model.zero_grad()
+                        continue
                     if np.isfinite(loss) and _finite(self._copy()):
                         run.step, run.batch = run.step + 1, run.batch + 1
                         continue
@@ -138,9 +147,10 @@ class Watch:
                     self._put_back(before)
                     place = f"epoch {run.epoch + 1}, batch {run.batch + 1}"
                     return None if finding is None else f"It began in {place}.\n{finding}"
+            self._put_back(self.saved)  # callbacks have done more than can be gone through again
             return None
         finally:
-            run.step, run.batch = step, batch
+            run.epoch, run.step, run.batch = now
 
     def _look(self, steps: Steps, part: Part) -> Finding | None:
         (rows,) = part.batches()

@@ -61,7 +61,9 @@ class Scheduler(Callback):
         self.schedule: Any = None
 
     def before_fit(self, run: Any) -> None:
-        total = run.epochs if self.per == "epoch" else run.epochs * (run.batches or 0)
+        batches = run.batches or 0
+        self.first = run.epoch * batches  # steps that were done before, by initial_epoch
+        total = run.epochs if self.per == "epoch" else run.epochs * batches
         groups = run.optimizer.param_groups
         self.before = [(group, group.plain()) for group in groups]
         if isinstance(self.given, str):
@@ -94,7 +96,7 @@ class Scheduler(Callback):
         return self.schedule.targets() if self.per == "step" else []
 
     def table(self, run: Any, steps: np.ndarray) -> np.ndarray:
-        return self.schedule.table(steps) if self.per == "step" else np.empty((len(steps), 0))
+        return self.schedule.table(self.first + steps)[:, : len(self.targets())]
 
     def after_fit(self, run: Any) -> None:
         for group, settings in self.before:

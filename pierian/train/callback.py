@@ -223,6 +223,7 @@ class Events:
         ]
         self.replaces = any(_written(c, "before_batch") for c in self.callbacks)
         tested = self.calls["before_test_batch"] or self.calls["after_test_batch"]
+        self.begun: list[Callback] = []  # those whose `before_fit` was called
         self.ahead_of_test = 1 if tested else np.inf
 
     def _calls(self, event: str) -> Iterator[tuple[Callback, Callable[[Any], None]]]:
@@ -253,21 +254,24 @@ class Events:
         calls = [callback for event in INSIDE for callback, _ in self.calls[event]]
         return next((callback for callback in calls if not callback.compiled), None)
 
+    def begin(self, run: Any) -> None:
+        """`before_fit` of all."""
+        for callback in self.callbacks:
+            self.begun.append(callback)
+            for owner, call in self.calls["before_fit"]:
+                if owner is callback:
+                    call(run)
+
     @contextlib.contextmanager
     def fit(self, run: Any) -> Iterator[None]:
-        """A fit: `before_fit` of all, and `after_fit` of those that got so far, in any case."""
+        """Around a fit: whatever ends it, `after_fit` of those whose `before_fit` has begun."""
+        begun = self.begun = []
         with contextlib.ExitStack() as ends:
-            begun: list[Callback] = []
             for callback in reversed(self.callbacks):  # the stack is unwound from its end
                 after = [call for owner, call in self.calls["after_fit"] if owner is callback]
                 for call in reversed(after):
                     ends.callback(_if_begun, begun, callback, call, run)
             try:
-                for callback in self.callbacks:
-                    begun.append(callback)
-                    for owner, call in self.calls["before_fit"]:
-                        if owner is callback:
-                            call(run)
                 yield
             except CancelFit:
                 pass

@@ -42,6 +42,7 @@ class Loop:
         vars(run.model)["stop_training"] = False
         run.callbacks, run.resumed = events.callbacks, saved is not None
         with events.fit(run):
+            events.begin(run)
             run.drive(events.tables)
             midway = saved is not None and restore(run, saved)
             watch = Watch(self.where, run, events)

@@ -29,7 +29,7 @@ class History(Callback):
         self.epoch: list[int] = []
 
     def before_fit(self, run: Any) -> None:
-        run.history = self
+        self.history, self.epoch, run.history = {}, [], self
 
     def after_epoch(self, run: Any) -> None:
         self.epoch.append(run.epoch)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pierian.base import file
 from pierian.base.errors import DataError, message
 from pierian.train.callback import Callback
 
@@ -31,18 +33,16 @@ class Logger(Callback):
 
     def __init__(self, path: Any, append: bool = False) -> None:
         self.path, self.append = Path(path), append
-        self.size: int | None = None  # of the file, when it was saved
+        self.kept: int | None = None  # lines in the file when it was saved
 
     def lines(self, row: dict[str, Any], first: bool) -> str:
         """The text of a row, with a heading when it is the first in the file."""
         raise NotImplementedError
 
     def before_fit(self, run: Any) -> None:
-        if run.resumed:
-            return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if not self.append:
-            self.write("", "w")
+        self.kept = None
+        if not run.resumed:
+            self.write("", "a" if self.append else "w")
 
     def after_epoch(self, run: Any) -> None:
         empty = not self.path.exists() or self.path.stat().st_size == 0
@@ -52,27 +52,33 @@ class Logger(Callback):
         """Put `text` into the file."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.path, mode, newline="", encoding="utf-8") as file:
-                file.write(text)
+            with open(self.path, mode, newline="", encoding="utf-8") as log:
+                log.write(text)
         except OSError as error:
             must, fix = f"{self.path} must be written", "Make room, or log elsewhere"
             name = type(self).__name__
             raise DataError(message(name, must, "a file", error.strerror, fix)) from error
 
     def state_dict(self) -> dict[str, Any]:
-        return {"size": self.path.stat().st_size if self.path.exists() else 0}
+        return {"lines": len(self._written())}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        self.size = saved["size"]
+        self.kept = saved["lines"]
 
     def after_resume(self, run: Any) -> None:
         """Take back what was written after the checkpoint."""
-        if self.size is not None and self.path.exists() and self.path.stat().st_size > self.size:
-            os.truncate(self.path, self.size)
+        written = self._written()
+        if self.kept is not None and len(written) > self.kept:
+            os.truncate(self.path, len(b"".join(written[: self.kept])))
+
+    def _written(self) -> list[bytes]:
+        return self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
 
 
 class CSVLogger(Logger):
     """A table of comma-separated values with a heading, a row per epoch.
+
+    A number that is new in a later epoch gets a column, which is empty before it.
 
     Args:    path       of the file.
              separator  between the values.
@@ -82,18 +88,22 @@ class CSVLogger(Logger):
     def __init__(self, path: Any, separator: str = ",", append: bool = False) -> None:
         super().__init__(path, append)
         self.separator = separator
-        self.names: list[str] = []
 
     def lines(self, row: dict[str, Any], first: bool) -> str:
-        if not self.names and not first:
-            with open(self.path, newline="", encoding="utf-8") as file:
-                self.names = next(csv.reader(file, delimiter=self.separator), [])
-        self.names = self.names or list(row)
-        text = io.StringIO()
-        writer = csv.writer(text, delimiter=self.separator)
         if first:
-            writer.writerow(self.names)
-        writer.writerow([row.get(name, "") for name in self.names])
+            return self._text([list(row), list(row.values())])
+        with open(self.path, newline="", encoding="utf-8") as log:
+            table = csv.reader(log, delimiter=self.separator)
+            names = next(table)
+            new = [name for name in row if name not in names]
+            wider = [names + new, *(cells + [""] * len(new) for cells in table if new)]
+        if new:
+            file.write(self.path, self._text(wider).encode(), type(self).__name__)
+        return self._text([[row.get(name, "") for name in names + new]])
+
+    def _text(self, rows: list[list[Any]]) -> str:
+        text = io.StringIO()
+        csv.writer(text, delimiter=self.separator).writerows(rows)
         return text.getvalue()
 
 
@@ -101,8 +111,8 @@ class JSONLogger(Logger):
     """A JSON object per line and epoch (JSON Lines); a number that is none becomes null."""
 
     def lines(self, row: dict[str, Any], first: bool) -> str:
-        plain = {name: x if x == x and abs(x) != float("inf") else None for name, x in row.items()}
-        return json.dumps(plain) + "\n"
+        plain = {name: x if math.isfinite(x) else None for name, x in row.items()}
+        return json.dumps(plain, default=float) + "\n"
 
 
 class TensorBoard(Callback):
@@ -117,9 +127,15 @@ class TensorBoard(Callback):
 
     def __init__(self, folder: Any = "runs", histograms: bool = False) -> None:
         self.folder, self.histograms = os.fspath(folder), histograms
+        self.writer: Any = None
 
     def before_fit(self, run: Any) -> None:
         self.writer = _writer(self.folder)
+
+    def after_resume(self, run: Any) -> None:
+        """What was written after the checkpoint is not shown."""
+        self.writer.close()
+        self.writer = _writer(self.folder, purge_step=run.step + 1)
 
     def after_steps(self, run: Any) -> None:
         if run.training:
@@ -135,7 +151,7 @@ class TensorBoard(Callback):
         self.writer.flush()
 
     def after_fit(self, run: Any) -> None:
-        if hasattr(self, "writer"):
+        if self.writer is not None:
             self.writer.close()
 
     def _values(self, run: Any) -> Iterator[tuple[str, float]]:
@@ -146,7 +162,7 @@ class TensorBoard(Callback):
             yield f"lr/group {i}" if i else "lr", float(group["lr"])
 
 
-def _writer(folder: str) -> Any:
+def _writer(folder: str, **options: Any) -> Any:
     try:
         from tensorboardX import SummaryWriter  # type: ignore[import-not-found]
     except ImportError as error:
@@ -154,4 +170,4 @@ def _writer(folder: str) -> Any:
             message("TensorBoard", "its files need tensorboardX", "it installed",
                     "no tensorboardX", "pip install tensorboardX")
         ) from error  # fmt: skip
-    return SummaryWriter(folder)
+    return SummaryWriter(folder, **options)

@@ -48,9 +48,10 @@ class Scheduler(Callback):
         self, schedule: Any = None, per: str = "step", *,
         factor: Callable[[int], float] | None = None, **settings: Any,
     ) -> None:  # fmt: skip
-        if isinstance(schedule, str):
+        given = [x for x in (schedule, factor) if x is not None]
+        if isinstance(schedule, str) and len(given) == 1:
             lookup("Scheduler", "schedule", schedule, schedules.NAMES)
-        elif not callable(schedule if factor is None else factor) or None not in (schedule, factor):
+        elif len(given) != 1 or not callable(given[0]):
             raise TypeError(
                 message("Scheduler", "one schedule must be given", "a name or a function",
                         f"{schedule!r} and factor={factor!r}", 'Pass "one-cycle", or lambda opt: '
@@ -96,7 +97,9 @@ class Scheduler(Callback):
         return self.schedule.targets() if self.per == "step" else []
 
     def table(self, run: Any, steps: np.ndarray) -> np.ndarray:
-        return self.schedule.table(self.first + steps)[:, : len(self.targets())]
+        if self.per == "epoch":
+            return super().table(run, steps)
+        return self.schedule.table(self.first + steps)
 
     def after_fit(self, run: Any) -> None:
         for group, settings in self.before:
@@ -143,7 +146,7 @@ class ReduceLROnPlateau(Callback):
            min_lr     goes no lower.
     """
 
-    order = 20
+    order = 5  # before the history, which gets the learning rate
 
     def __init__(
         self, monitor: str = "val_loss", factor: float = 0.1, patience: int = 10,

@@ -24,6 +24,8 @@ from pierian.nn.parameter import Buffer, Parameter
 from pierian.nn.registry import bind_arguments, construct, decode, encode
 from pierian.nn.summary import Summary, run_once, summarize
 
+# attributes that training sets, and no forward pass depends on
+TRAINING = frozenset({"_recipe", "history", "optimizer", "stop_training"})
 SHOWN_KEYS = 8  # more missing or wrong keys than this are counted, not listed
 
 Owned = TypeVar("Owned", bound=Tensor)
@@ -108,7 +110,7 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if mode.reader is not None:
-            mode.reader.note(self.__dict__, self.__dict__)
+            mode.reader.note(self.__dict__, self.__dict__.keys() - TRAINING)
         args = tuple([self._tensor(a) if isinstance(a, np.ndarray) else a for a in args])
         for hook in self._pre_hooks:
             changed = hook(self, args)

@@ -25,8 +25,8 @@ from pierian.train.feed import Part, Rows
 
 Step = Callable[[tuple[Tensor, ...], Tensor, Any], tuple[Tensor, Tensor]]
 CALL = 0.1  # seconds of steps in one native call: Ctrl-C and the display wait no longer
-ROOM = 4 << 20  # bytes of predictions that may wait to be counted
-CALLED = 4096  # steps in one native call at most
+ROOM = 4 << 20  # bytes of predictions that may wait to be counted, and of positions of rows
+CALLED = 1 << 16  # steps in one native call at most
 KEPT = 4  # kinds of steps that stay compiled with a recipe
 
 
@@ -237,7 +237,7 @@ class Resident:
         self.steps, self.form = steps, part.form
         self.rows: Rows | None = None
         size = part.positions.shape[1]
-        count = min(max(len(part.rows) // size, 1), CALLED)
+        count = min(max(len(part.rows) // size, 1), CALLED, max(ROOM // (8 * size), 1))
         weighted = self.form.weighted(part.rows)
         self.kinds, self.targets = self.form.kinds(weighted), steps.run.targets
         self.data = [None if part is None else make(_hollow(part)) for part in weighted.parts]
@@ -263,8 +263,9 @@ class Resident:
         """One step, on the rows whose turn it is."""
         at = self.position
         with no_grad():
+            row = self.table[at]
             for i, target in enumerate(self.targets):
-                assign(target, self.table[at, i])
+                assign(target, row[i])
         loss, pred = self.steps.eager(*self.batch())
         self.losses[at] = cast(loss, float64)
         if self.steps.keep:

@@ -139,11 +139,11 @@ def _encode(value: Any, place: str, arrays: dict[str, np.ndarray], where: str) -
         arrays[place] = value
         return {ARRAY: place}
     if isinstance(value, Mapping):
-        if all(isinstance(key, str) and not key.startswith("$") for key in value):
-            return {k: _encode(v, f"{place}/{k}" if place else k, arrays, where)
-                    for k, v in value.items()}  # fmt: skip
-        return {ITEMS: [[_key(k, place, where), _encode(v, f"{place}/{k}", arrays, where)]
-                        for k, v in value.items()]}  # fmt: skip
+        inner = f"{place}/" if place else ""
+        items = [(_key(k, place, where), _encode(v, f"{inner}{k}", arrays, where))
+                 for k, v in value.items()]  # fmt: skip
+        simple = all(isinstance(key, str) and not key.startswith("$") for key in value)
+        return dict(items) if simple else {ITEMS: [list(item) for item in items]}
     if isinstance(value, list | tuple):
         return [_encode(v, f"{place}/{i}", arrays, where) for i, v in enumerate(value)]
     if value is None or isinstance(value, bool | int | float | str):

@@ -84,7 +84,7 @@ def load(path: Any) -> Module:
     where = _where("load", path)
     contents = _opened(path, where)
     if contents.record is None:
-        got = f"weights only ({len(contents.arrays)} tensors)"
+        got = f"weights only ({len(contents.arrays)} tensors{contents.lacking})"
         fix = "Make the model, then pr.io.load_weights(model, path)"
         must = "the file must say what the model is"
         raise failure(where, must, "a file that model.save wrote", got, fix)
@@ -140,7 +140,7 @@ def _opened(path: Any, where: str) -> Contents:
         names = [name for name in contents.arrays if name.startswith(PREFIX)]
         arrays = {name.removeprefix(PREFIX): contents.arrays[name] for name in names}
         if "unknown" in model:
-            return Contents(arrays, None)
+            return Contents(arrays, None, f"; {model['unknown']}".rstrip("."))
         arrays = {name: array for name, array in arrays.items() if name not in model["tied"]}
         head = {"format": FORMAT, "version": VERSION, "pierian": record["pierian"]}
         return Contents(arrays, head | model)

@@ -46,6 +46,7 @@ class Contents:
 
     arrays: dict[str, np.ndarray]
     record: dict[str, Any] | None
+    lacking: str = ""  # why there is no record
 
 
 def pack(arrays: dict[str, np.ndarray], record: dict[str, Any] | None, where: str) -> bytes:

@@ -70,6 +70,8 @@ def restore(run: Run, saved: Mapping[str, Any]) -> bool:
             totals.load_state_dict(saved["totals"])
         run.feed.load_state_dict(saved["feed"])
         run.totals, run.epoch, run.step = totals, saved["epoch"], saved["step"]
+        if saved["stopping"]:
+            run.stop()
     except Exception as error:
         put_back(run, run.callbacks, before)
         if isinstance(error, CheckpointError):
@@ -79,8 +81,6 @@ def restore(run: Run, saved: Mapping[str, Any]) -> bool:
                     f"{type(error).__name__}: {error}", "Resume with the same model, data, "
                     "metrics and callbacks")
         ) from error  # fmt: skip
-    if saved["stopping"]:
-        run.stop()
     for callback in run.callbacks:
         callback.after_resume(run)
     return saved["totals"] is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,11 +16,13 @@ from safetensors.numpy import save as plain
 
 import pierian as pr
 from pierian import io, nn
+from pierian.base import trees
 from pierian.base.errors import CheckpointError
+from pierian.io.checkpoint import load_checkpoint, newest, save_checkpoint
 from pierian.io.tensors import seal, unpack
 
 AGAIN = "It was cut short, damaged or edited: restore a copy or save it again."
-MUTANTS = 4000
+MUTANTS = int(os.environ.get("PIERIAN_MUTANTS", "4000"))  # 10,000 were tried once
 EDITS = 1500
 
 
@@ -284,7 +287,7 @@ def same(one: nn.Module, other: nn.Module) -> bool:
     )
 
 
-def mutants(whole: bytes, other: bytes, seed: int) -> Iterator[bytes]:
+def mutants(whole: bytes, other: bytes, seed: int, count: int = MUTANTS) -> Iterator[bytes]:
     """Copies of `whole`, each with a random injury; `other` is a file to take parts from."""
     rng = random.Random(seed)
     size = len(whole)
@@ -313,6 +316,12 @@ def mutants(whole: bytes, other: bytes, seed: int) -> Iterator[bytes]:
         a, b = rng.randrange(size - length), rng.randrange(size - length)
         raw[a : a + length], raw[b : b + length] = raw[b : b + length], raw[a : a + length]
 
+    def double(raw: bytearray) -> None:
+        start = rng.randrange(size)
+        part = raw[start : start + rng.randrange(1, 600)]
+        at = rng.randrange(size)
+        raw[at : at + rng.choice((0, len(part)))] = part
+
     def zero(raw: bytearray) -> None:
         start = rng.randrange(size)
         length = min(rng.randrange(1, 600), size - start)
@@ -326,9 +335,10 @@ def mutants(whole: bytes, other: bytes, seed: int) -> Iterator[bytes]:
         raw[:8] = rng.choice((rng.randrange(size), 2**63, 2**32, head - 9)).to_bytes(8, "little")
 
     injuries: list[Callable[[bytearray], None]] = [
-        flip, flip, flip, replace, replace, cut, remove, insert, swap, zero, graft, length,
+        flip, flip, flip, replace, replace, cut, remove, insert, swap, double, zero, graft,
+        length,
     ]  # fmt: skip
-    for _ in range(MUTANTS):
+    for _ in range(count):
         raw = bytearray(whole)
         rng.choice(injuries)(raw)
         yield bytes(raw)
@@ -373,6 +383,62 @@ def test_weights_of_a_mutant_are_refused_or_fit(path: Path, whole: bytes) -> Non
     path.write_bytes(edited(whole, tied=...))
     with pytest.raises(CheckpointError, match="must be described in full; .* KeyError: 'tied'"):
         io.load_weights(model, path)
+
+
+def test_a_mutant_checkpoint_is_refused_or_harmless(path: Path) -> None:
+    """By all that read it; what is set aside when resuming is never what is whole."""
+    states, files = [], []
+    for sign in (1, -1):
+        model = small()
+        model.load_state_dict({n: sign * t.numpy() for n, t in model.state_dict().items()})
+        states.append({"model": model.state_dict(), "step": 7, "odd": [1.5, float("nan")],
+                       "slots": {0: {"exp_avg": np.arange(8.0) * sign}}})  # fmt: skip
+        save_checkpoint(path, model, states[-1])
+        files.append(path.read_bytes())
+    whole = [plain_state(load_checkpoint(path)) for path in written(path, files)]
+    refused, reader = 0, small()
+    folder = path.with_name("run")
+    folder.mkdir()
+    older, newer = (folder / f"checkpoint-{step}.safetensors" for step in (1, 2))
+    older.write_bytes(files[1])
+    for raw in mutants(*files, seed=3, count=MUTANTS // 4):  # each is read by four
+        newer.unlink(missing_ok=True)
+        newer.write_bytes(raw)
+        try:
+            found = load_checkpoint(newer)
+        except CheckpointError as error:
+            refused += 1
+            text = str(error)
+            assert text.startswith(f'load_checkpoint("{newer}"): ') and "; expected " in text
+            found = None
+        else:
+            assert plain_state(found) in whole
+        for read, what in ((pr.load, None), (lambda p: io.load_weights(reader, p), reader)):
+            try:
+                model = read(newer)
+            except CheckpointError:
+                assert found is None
+            else:
+                weights = {n: t.numpy().tobytes() for n, t in (what or model).state_dict().items()}
+                assert found is not None and weights == {
+                    name: array.tobytes() for name, array in found["model"].items()
+                }
+        place, taken = newest(folder, "resume")  # type: ignore[misc]
+        assert place == (older if found is None else newer)
+        assert plain_state(taken) == (whole[1] if found is None else plain_state(found))
+        assert newer.exists() == (found is not None)
+    assert refused > 0.9 * (MUTANTS // 4)
+
+
+def written(path: Path, files: list[bytes]) -> Iterator[Path]:
+    for raw in files:
+        path.write_bytes(raw)
+        yield path
+
+
+def plain_state(state: dict[str, Any]) -> Any:
+    """A state that can be compared bit by bit."""
+    return trees.map_tree(lambda x: x.tobytes() if isinstance(x, np.ndarray) else repr(x), state)
 
 
 JUNK: list[Any] = [None, True, -1, 0, 1, 3, 1.5, float("nan"), "", "0", "Linear", [], [1], {},

@@ -111,7 +111,7 @@ class Table:
         print("  ".join(f"{_short(x):>{w}}" for x, w in cells), flush=True)
 
     def _show(self) -> None:
-        from IPython.display import HTML, display  # type: ignore[import-not-found]
+        from IPython.display import HTML, display
 
         page = HTML(self._repr_html_())
         if self.shown is None:

@@ -359,8 +359,9 @@ def test_repr_is_a_tree() -> None:
 VERBS: dict[str, tuple[tuple[Any, ...], dict[str, Any], tuple[Any, ...], dict[str, Any]]] = {
     "compile": (("adam",), {"metrics": ["mae"], "jit": False}, ("adam", None, ["mae"]),
                 {"jit": False}),
-    "fit": ((1, 2), {"epochs": 3, "validation_freq": 5},
-            (1, 2, None, 3, "auto", None, 0.0, None, True, None, None, 0, None, None, None, 5), {}),
+    "fit": ((1, 2), {"epochs": 3, "validation_freq": 5, "resume": True},
+            (1, 2, None, 3, "auto", None, 0.0, None, True, None, None, 0, None, None, None, 5),
+            {"resume": True}),
     "evaluate": ((1, 2), {"return_dict": True}, (1, 2, None, "auto", None, None, None, True), {}),
     "predict": ((1,), {"batch_size": 2}, (1, 2, "auto", None, None), {}),
     "train_on_batch": ((1, 2), {}, (1, 2, None, None, False), {}),

@@ -882,7 +882,7 @@ def test_tensorboard_files_hold_every_step(tmp_path: Path) -> None:
 
 def test_tensorboard_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "tensorboardX", None)
-    with pytest.raises(ImportError, match="pip install tensorboardX"):
+    with pytest.raises(ImportError, match="pierian\\[log\\]"):
         fit(network(), train.TensorBoard())
 
 

@@ -164,10 +164,10 @@ class TensorBoard(Callback):
 
 def _writer(folder: str, **options: Any) -> Any:
     try:
-        from tensorboardX import SummaryWriter  # type: ignore[import-not-found]
+        from tensorboardX import SummaryWriter
     except ImportError as error:
         raise ImportError(
             message("TensorBoard", "its files need tensorboardX", "it installed",
-                    "no tensorboardX", "pip install tensorboardX")
+                    "no tensorboardX", "pip install 'pierian[log]'")
         ) from error  # fmt: skip
     return SummaryWriter(folder, **options)

@@ -83,6 +83,7 @@ DOORS = (
     Door("train/callbacks/history.py", "Recorder.plot_sched", "pierian.viz"),
     Door("train/learner.py", "Learner.show_results", "pierian.viz"),
     Door("train/lr_find.py", "RangeTest.plot", "pierian.viz"),
+    Door("cli/report.py", "page_of", "pierian.viz"),
 )
 
 

@@ -6,6 +6,7 @@ an entry here, in `capture` and in `restore`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -73,7 +74,10 @@ def restore(run: Run, saved: Mapping[str, Any]) -> bool:
         if saved["stopping"]:
             run.stop()
     except Exception as error:
-        put_back(run, run.callbacks, before)
+        put_back(run, [], before)
+        for name, callback in named(run.callbacks).items():
+            with contextlib.suppress(Exception):  # what went wrong first is what is said
+                callback.load_state_dict(before["callbacks"][name])
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(

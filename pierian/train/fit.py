@@ -25,9 +25,9 @@ from pierian.train.callbacks.checkpoint import open_checkpoint
 from pierian.train.callbacks.history import History
 from pierian.train.callbacks.progress import Progress
 from pierian.train.feed import Feed, Form, Rows, hold_out, is_stream, open_feed
-from pierian.train.loop import Loop, modes_kept
+from pierian.train.loop import Loop
 from pierian.train.recipe import Recipe
-from pierian.train.run import Run
+from pierian.train.run import Run, modes_kept
 from pierian.train.steps import steps_of, test_step, train_step
 from pierian.train.totals import Totals
 

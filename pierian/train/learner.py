@@ -28,9 +28,9 @@ from pierian.train.callbacks import Progress, Recorder, Scheduler
 from pierian.train.callbacks.checkpoint import open_checkpoint
 from pierian.train.feed import Feed, Form, open_feed
 from pierian.train.fit import dtype_of, prepare, train
-from pierian.train.loop import Loop, modes_kept
+from pierian.train.loop import Loop
 from pierian.train.lr_find import RangeTest, range_test
-from pierian.train.run import Run
+from pierian.train.run import Run, modes_kept
 from pierian.train.steps import Block
 
 Rates = float | slice | list[float]

@@ -7,14 +7,13 @@ it, `callback`. To let something happen at one more place: an event there, and i
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from pierian.base import trees
 from pierian.core.autodiff import no_grad
-from pierian.nn.module import Module
 from pierian.train.callback import CancelBatch, CancelEpoch, Events, Logs
 from pierian.train.feed import Part
 from pierian.train.run import Run
@@ -143,14 +142,3 @@ class Loop:
             events("after_predict_batch", run)
         events("after_predict", run)
         return trees.map_tree(lambda *parts: np.concatenate(parts), *outputs)
-
-
-@contextlib.contextmanager
-def modes_kept(model: Module) -> Iterator[None]:
-    """Whatever happens inside, every module is in its own mode (train or eval) again after it."""
-    before = [(module, module.training) for module in model.modules()]
-    try:
-        yield
-    finally:
-        for module, training in before:
-            module.training = training

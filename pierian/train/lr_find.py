@@ -17,8 +17,8 @@ from pierian.optim.schedule import RangeTestLR
 from pierian.train import state
 from pierian.train.callback import Callback, CancelFit, Events
 from pierian.train.fit import prepare
-from pierian.train.loop import Loop, modes_kept
-from pierian.train.run import Run
+from pierian.train.loop import Loop
+from pierian.train.run import Run, modes_kept
 
 SMOOTH = 0.98  # of the moving average that losses are judged by
 WORSE = 4.0  # times the best loss: then it is over

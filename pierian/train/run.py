@@ -5,6 +5,8 @@ May import: base, and this room. To let callbacks know one more thing: a field h
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -116,3 +118,14 @@ class Run:
             if target is tensor:
                 return self.table(first, count)[:, i]
         return np.full(count, float(tensor))
+
+
+@contextlib.contextmanager
+def modes_kept(model: Module) -> Iterator[None]:
+    """Whatever happens inside, every module is in its own mode (train or eval) again after it."""
+    before = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in before:
+            module.training = training

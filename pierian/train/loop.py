@@ -91,6 +91,7 @@ class Loop:
                     events("after_batch", run)
                 if run.stopping:
                     break
+            watch.over(steps)
 
     def offered(self, part: Part) -> Part:
         """The batches that come next, as callbacks want them."""

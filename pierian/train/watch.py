@@ -50,11 +50,7 @@ class Watch:
         started = time.perf_counter()
         if started >= self.due:
             copy = self._copy()
-            ruined = [name for name, array in copy["model"].items() if not _finite(array)]
-            if ruined and self.saved is not None and not self.run.tolerant:
-                where = f"{ruined[0]} before epoch {self.run.epoch + 1}, batch {self.run.batch + 1}"
-                raise self._diverged("parameters must stay finite", f"NaN or inf in {where}",
-                                     self.parts[-1][-1], steps)  # fmt: skip
+            self._check(copy["model"], "before", steps)
             self.saved = copy
             self.parts.clear()
             now = time.perf_counter()
@@ -62,6 +58,18 @@ class Watch:
         run = self.run
         rates = [float(group["lr"]) for group in run.optimizer.param_groups]
         self.parts.append(((run.epoch, run.step, run.batch), rates, part))
+
+    def over(self, steps: Steps) -> None:
+        """No more steps come in this epoch, nor perhaps in others: raises like `before`."""
+        if self.run.epoch + 1 == self.run.epochs or self.run.stopping:
+            self._check(state.copied(self.run.model.state_dict()), "after", steps)
+
+    def _check(self, arrays: dict[str, Any], when: str, steps: Steps) -> None:
+        ruined = [name for name, array in arrays.items() if not _finite(array)]
+        if ruined and self.parts and not self.run.tolerant:
+            place = f"{ruined[0]} {when} epoch {self.run.epoch + 1}, batch {self.run.batch + 1}"
+            raise self._diverged("parameters must stay finite", f"NaN or inf in {place}",
+                                 self.parts[-1][-1], steps)  # fmt: skip
 
     def after(self, steps: Steps, block: Block) -> None:
         """Raise DivergenceError at the first loss that is no number."""

@@ -402,9 +402,10 @@ def test_every_n_hears_exactly_every_nth_step(every: int) -> None:
 
 
 def test_two_schedules_for_one_number_are_refused() -> None:
-    two = [train.Scheduler("one-cycle"), train.Scheduler("linear")]
-    with pytest.raises(ValueError, match="a number can have one schedule"):
-        fit(network(), *two)
+    for per in ("step", "epoch"):
+        two = [train.Scheduler("one-cycle"), train.Scheduler("linear", per=per)]
+        with pytest.raises(ValueError, match="a number can have one schedule"):
+            fit(network(), *two)
 
 
 def test_keras_hooks_get_their_arguments() -> None:

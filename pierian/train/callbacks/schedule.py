@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 
 from pierian.base.errors import lookup, message
-from pierian.core.autodiff import no_grad
-from pierian.core.tensor import assign, make
 from pierian.optim import schedule as schedules
 from pierian.optim.schedule import LambdaLR, Schedule
 from pierian.train.callback import Callback
@@ -86,19 +84,12 @@ class Scheduler(Callback):
             )  # fmt: skip
         self.schedule = made
 
-    def before_epoch(self, run: Any) -> None:
-        if self.per == "epoch":
-            values = self.schedule.table(np.array([run.epoch]))[0]
-            with no_grad():
-                for target, value in zip(self.schedule.targets(), values, strict=True):
-                    assign(target, make(np.asarray(value)))
-
     def targets(self) -> list[Any]:
-        return self.schedule.targets() if self.per == "step" else []
+        return self.schedule.targets()
 
     def table(self, run: Any, steps: np.ndarray) -> np.ndarray:
         if self.per == "epoch":
-            return super().table(run, steps)
+            return self.schedule.table([run.epoch]).repeat(len(steps), 0)
         return self.schedule.table(self.first + steps)
 
     def after_fit(self, run: Any) -> None:

@@ -157,9 +157,8 @@ def _key(key: Any, place: str, where: str) -> Any:
     key = key.item() if isinstance(key, np.generic) else key
     if key is None or isinstance(key, bool | int | float | str):
         return key
-    must = f"keys must be numbers or strings, also in {place}"
-    fix = "Give dicts with such keys from state_dict"
-    raise failure(where, must, "a number or a string", type(key).__name__, fix)
+    must, got = f"keys must be numbers or strings, also in {place}", type(key).__name__
+    raise failure(where, must, "such keys", got, "Change those in state_dict")
 
 
 def _decode(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:

@@ -1,7 +1,7 @@
 """The command line: `pierian COMMAND`, and how each of `COMMANDS` is called.
 
-Also `python -m pierian`. May import: all rooms but viz and testing. To add a command: a file with `run`
-(args) -> exit status, and `arguments` (parser) when it has options; a row in `COMMANDS`.
+Also `python -m pierian`. May import: all rooms but viz and testing. To add a command: a file with
+`run` (args) -> exit status, and `arguments` (parser) when it has options; a row in `COMMANDS`.
 """
 
 from __future__ import annotations

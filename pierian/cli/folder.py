@@ -32,6 +32,7 @@ CONFIG, OLD_CONFIG = "config.toml", "config.json"
 MODEL, HISTORY, CURVES = "model.safetensors", "history.json", "curves.png"
 CHECKPOINTS, REPORT, TENSORBOARD = "checkpoints", "report.html", "tensorboard"
 RUNS = Path("runs")
+NAMED = 5  # runs that an error names, the newest
 
 
 @dataclass(frozen=True)
@@ -156,11 +157,11 @@ def open_folder(path: Path) -> Folder:
     must, fix = "there must be a run folder", "Pass a folder that `pierian train` made"
     expected = f"a folder with {CONFIG}"
     if not path.is_dir() or not any((path / name).exists() for name in (CONFIG, OLD_CONFIG)):
-        found = {
-            config.parent for name in (CONFIG, OLD_CONFIG) for config in RUNS.glob(f"*/{name}")
-        }
+        configs = [*RUNS.glob(f"*/{CONFIG}"), *RUNS.glob(f"*/{OLD_CONFIG}")]
+        configs.sort(key=lambda config: config.stat().st_mtime)
+        found = [str(config.parent) for config in configs[-NAMED:]]
         got = "a file" if path.is_file() else f"no {CONFIG}" if path.exists() else "nothing there"
-        fix += f": {', '.join(sorted(map(str, found)))}" if found else " (the default is runs/...)"
+        fix += f": {', '.join(found)}" if found else " (the default is runs/...)"
         raise CheckpointError(message(where, must, expected, got, fix))
     name = CONFIG
     try:

@@ -22,7 +22,7 @@ PACKAGES = {
     "needs": ("numpy", "llvmlite", "safetensors", "tqdm"),
     "extra data": ("pooch", "Pillow"),
     "extra viz": ("matplotlib",),
-    "for --log tensorboard": ("tensorboardX",),
+    "extra log": ("tensorboardX",),
 }
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 

@@ -1,6 +1,7 @@
 """`pierian report`: a run as one page that opens from the disk.
 
-May import: nn, metrics, optim, this room; viz through a door. What the page looks like is in `viz/report.py`.
+May import: nn, metrics, optim, this room; viz through a door. What the page looks like is in
+`viz/report.py`.
 """
 
 from __future__ import annotations

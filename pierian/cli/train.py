@@ -175,10 +175,9 @@ def around(folder: Folder) -> list[train.Callback]:
 def fit(
     args: argparse.Namespace, folder: Folder, model: Any, parts: Parts, inside: list[train.Callback]
 ) -> int:
-    """Train, save, test; gives the exit status."""
+    """Train and save; gives the exit status."""
     settings, begun = folder.settings, len(checkpoints(folder.checkpoints)) > 0
-    new = args.resume is None
-    if not new:
+    if args.resume is not None:
         print(f"going on with {folder.path}" if begun else f"{folder.path} begins anew: it ended "
               "before its first checkpoint")  # fmt: skip
     started = time.perf_counter()
@@ -191,28 +190,35 @@ def fit(
     except BaseException as error:
         known = hasattr(model, "history")  # fit has come as far as the first step
         interrupted = isinstance(error, KeyboardInterrupt) and known
-        if new and not interrupted and not (known and model.history.epoch):
+        if args.resume is None and not interrupted and not (known and model.history.epoch):
             folder.discard()
         if not interrupted:
             raise
     seconds = time.perf_counter() - started
-    history = model.history
-    done = len(history.epoch)
     model.save(folder.path / folders.MODEL)
-    folder.write_history({"epoch": history.epoch, **history.history})
-    if interrupted:
-        print(f"interrupted after {done} whole epochs; what was learned is saved in {folder.path}")
-        if checkpoints(folder.checkpoints):
-            print(f"pierian train --resume {folder.path} goes on after its last checkpoint")
-        return INTERRUPTED
+    folder.write_history({"epoch": model.history.epoch, **model.history.history})
+    if not interrupted:
+        return finish(args, folder, model, parts, seconds)
+    done = len(model.history.epoch)
+    print(f"interrupted after {done} whole epochs; what was learned is saved in {folder.path}")
+    if checkpoints(folder.checkpoints):
+        print(f"pierian train --resume {folder.path} goes on after its last checkpoint")
+    return INTERRUPTED
+
+
+def finish(
+    args: argparse.Namespace, folder: Folder, model: Any, parts: Parts, seconds: float
+) -> int:
+    """Draw, test, and say what came out; gives the exit status."""
+    done, new = len(model.history.epoch), args.resume is None
     if done:
-        draw(history, folder.path / folders.CURVES)
+        draw(model.history, folder.path / folders.CURVES)
     result = model.evaluate(*parts.test, verbose=0, return_dict=True)
     print(f"saved in {folder.path}")
     took = f" in {seconds:.1f} s" if new else ""  # of which a part went by before
     print(f"test accuracy {result['accuracy']:.4f} after {done} epochs{took}")
     if args.json:
-        record = settings.plain | {"data": folder.made.get("data"), "run": str(folder.path)}
+        record = folder.settings.plain | {"data": folder.made.get("data"), "run": str(folder.path)}
         record |= tested(result) | {"epochs": done, "seconds": seconds}
         if new:
             record["samples_per_second"] = done * len(parts.x) / seconds

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pierian.io.checkpoint import checkpoints
 from tests.cli.running import REPOSITORY, SOFTMAX, left, pierian
 
 OPTIONS = (
@@ -29,7 +30,7 @@ def test_a_killed_run_ends_in_the_same_bits(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OPENBLAS_NUM_THREADS": "1"}
     quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=tmp_path, env=environment, **quiet) as process:
-        while process.poll() is None and not list(Path("killed").glob("checkpoints/*0.safe*")):
+        while process.poll() is None and not checkpoints("killed/checkpoints"):
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL

@@ -46,8 +46,9 @@ BUDGETS = (
     Budget(("nn",), 1_800),  # with what `pr.debug` shows
     Budget(("optim",), 800),
     Budget(("metrics",), 500, densest=12.0),  # formulas over whole arrays
-    Budget(("data", "io"), 1_300),
-    Budget(("train",), 3_000),
+    # images are half of it: folders, archives, transforms, which are formulas over whole arrays
+    Budget(("data", "io"), 2_250, densest=12.0),
+    Budget(("train",), 3_200),
     Budget(("compat",), 900),
     # with the style sheet of the report; calls that draw have many small arguments
     Budget(("viz",), 900, densest=12.0),

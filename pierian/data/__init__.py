@@ -2,7 +2,8 @@
 
 May import: base, numpy, and pooch inside the one function that downloads. Batches are NumPy
 arrays, never tensors; anything with `__array__` (a tensor too) is taken as an array. To add one
-more data set, see `source`; one more kind of dataset, `dataset`; a file format, a file like `idx`.
+more data set, see `source`; one more kind of dataset, `dataset`; a file format, a file like `idx`;
+a change to batches of images, `transform`.
 
     digits = data.mnist()
     train, valid = data.random_split(data.ArrayDataset(digits.x_train, digits.y_train), [0.9, 0.1])
@@ -23,15 +24,47 @@ from pierian.data.idx import read_idx
 from pierian.data.loader import DataLoader
 from pierian.data.loaders import DataLoaders
 from pierian.data.source import ImageData, fashion_mnist, mnist
+from pierian.data.transform import (
+    CenterCrop,
+    Compose,
+    CutMix,
+    Cutout,
+    Mixup,
+    Normalize,
+    RandomCrop,
+    RandomErasing,
+    RandomHorizontalFlip,
+    RandomRotation,
+    RandomVerticalFlip,
+    Resize,
+    ToFloat,
+    Transform,
+    channel_stats,
+)
 
 __all__ = [
     "ArrayDataset",
+    "CenterCrop",
+    "Compose",
+    "CutMix",
+    "Cutout",
     "DataLoader",
     "DataLoaders",
     "Dataset",
     "ImageData",
+    "Mixup",
+    "Normalize",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomHorizontalFlip",
+    "RandomRotation",
+    "RandomVerticalFlip",
+    "Resize",
     "Subset",
     "TensorDataset",
+    "ToFloat",
+    "Transform",
+    "channel_stats",
     "default_collate",
     "fashion_mnist",
     "k_fold",

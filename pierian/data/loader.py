@@ -1,28 +1,31 @@
 """The loader: a dataset in batches, in an order that a seed and an epoch number fix.
 
 May import: base, numpy. To change how rows become a batch: pass `collate`; to make a dataset's
-batches cheaper: give it a `gather` (see `dataset`).
+batches cheaper: give it a `gather` (see `dataset`); to change batches at random: `transform`.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from pierian.base.errors import DataError, message
+from pierian.data.background import ahead
 from pierian.data.dataset import as_dataset
-from pierian.data.order import permute, whole
+from pierian.data.order import generator, permute, whole
 
 
 class DataLoader:
     """Batches of a dataset; each `for` over it is the next epoch.
 
-    The order of epoch e is a pure function of `(seed, e)`, so a run can be resumed by restoring
-    `seed` and `epoch`. `epoch` is the number of the epoch that the next `for` will start; it
-    counts up when one starts, even if the loop is left early.
+    The order of epoch e is a pure function of `(seed, e)`, and what `transform` does to batch b of
+    it one of `(seed, e, b)`: a run can be resumed by restoring `seed` and `epoch`, and has the same
+    bits with any number of `workers`. `epoch` is the number of the epoch that the next `for` will
+    start; it counts up when one starts, even if the loop is left early.
 
     Batches of arrays are fetched with one indexing call per array, and unshuffled ones are views
     of them: write to a copy.
@@ -37,6 +40,11 @@ class DataLoader:
              drop_last   whether a smaller last batch is left out.
              collate     makes a batch of a list of rows, in place of `default_collate`;
                          `collate_fn` is torch's name for it.
+             transform   changes the batches: called as `x, y = transform(x, y, rng)` with arrays
+                         of a batch and a `np.random.Generator` of its own (see `Compose`).
+             workers     how many threads make batches ahead of time, two each; 0 makes a batch
+                         when it is asked for. The dataset, `collate` and `transform` are then
+                         called from several threads at once.
     Raises:  DataError when there would be no batch; TypeError or ValueError for other arguments
              that do not fit.
 
@@ -59,6 +67,8 @@ class DataLoader:
         drop_last: bool = False,
         collate: Callable[[list[Any]], Any] | None = None,
         collate_fn: Callable[[list[Any]], Any] | None = None,
+        transform: Callable[[Any, Any, np.random.Generator], tuple[Any, Any]] | None = None,
+        workers: int = 0,
     ) -> None:
         where = "DataLoader"
         self._rows = as_dataset(where, dataset)
@@ -77,6 +87,13 @@ class DataLoader:
                         "Leave out collate_fn")
             )  # fmt: skip
         self.collate = collate if collate is not None else collate_fn
+        if transform is not None and not callable(transform):
+            raise TypeError(
+                message(where, "transform must be a function of (x, y, rng)", "one callable",
+                        f"a {type(transform).__name__}", "Put several into Compose([...])")
+            )  # fmt: skip
+        self.transform = transform
+        self.workers = whole(where, "workers", workers, least=0, fix="Pass workers=0 for none")
         n = len(self._rows)
         if n == 0:
             raise DataError(
@@ -95,7 +112,22 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[Any]:
         epoch, self.epoch = self.epoch, self.epoch + 1
-        return map(self.gather, self.batches(epoch))
+        return self.stream(epoch)
+
+    def stream(self, epoch: int, start: int = 0) -> Iterator[Any]:
+        """The batches of `epoch` from number `start` on; changes no state."""
+        seed, numbered = self.seed, enumerate(self.batches(epoch))
+
+        def make(item: tuple[int, slice | np.ndarray]) -> Any:
+            batch = self.gather(item[1])
+            if self.transform is None:
+                return batch
+            fields = batch if isinstance(batch, tuple | list) else (batch,)
+            x, y, *rest = (*fields, None) if len(fields) == 1 else fields
+            x, y = self.transform(x, y, generator(seed, epoch, item[0]))
+            return (x, y, *rest)[: len(fields)] if fields is batch else x
+
+        return ahead(make, islice(numbered, start, None), self.workers)
 
     def order(self, epoch: int) -> np.ndarray:
         """The positions of all rows in the order of `epoch`, as int64; changes no state."""
@@ -113,7 +145,7 @@ class DataLoader:
         return (order[span] for span in spans)
 
     def gather(self, positions: slice | np.ndarray) -> Any:
-        """The batch of the rows at `positions`, a slice or an array of ints."""
+        """The batch of the rows at `positions`, a slice or an array of ints; not transformed."""
         if self.collate is None:
             return self._rows.gather(positions)
         return self.collate(self._rows.rows(positions))

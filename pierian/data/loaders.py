@@ -16,6 +16,7 @@ from pierian.data.loader import DataLoader
 class DataLoaders:
     """A loader to train on and one to validate on, as `Learner` takes them.
 
+    Shapes:  batches as the loaders give them.
     Args:    train  a DataLoader, or any iterable of batches.
              valid  the same; None where nothing is held out.
 
@@ -74,7 +75,7 @@ class DataLoaders:
         """The first batch of an epoch; which epoch comes next does not change."""
         loader = self.train
         if isinstance(loader, DataLoader):
-            return loader.gather(next(iter(loader.batches(loader.epoch))))
+            return next(loader.stream(loader.epoch))
         if iter(loader) is loader:
             raise TypeError(
                 message("one_batch", "the loader must be one that begins again", "a DataLoader",

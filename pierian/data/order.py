@@ -11,7 +11,7 @@ import numpy as np
 from pierian.base.errors import message
 
 LIMIT = 2**64  # seeds and epochs are the two 64-bit halves of a Philox key
-STREAMS = {"epoch": 0, "split": 1, "fold": 2}
+STREAMS = {"epoch": 0, "split": 1, "fold": 2, "transform": 3}
 
 
 def permute(n: int, seed: int, *, epoch: int = 0, stream: str = "epoch") -> np.ndarray:
@@ -32,15 +32,31 @@ def permute(n: int, seed: int, *, epoch: int = 0, stream: str = "epoch") -> np.n
     >>> permute(8, seed=0, epoch=1)
     array([5, 3, 7, 2, 4, 1, 0, 6])
     """
-    key = np.array([seed, epoch], np.uint64)
-    counter = np.zeros(4, np.uint64)
-    counter[3] = STREAMS[stream]
-    words = np.random.Philox(counter=counter, key=key).random_raw(n)
+    words = _philox(seed, epoch, stream, 0).random_raw(n)
     low = np.uint64(2 ** max(n - 1, 0).bit_length() - 1)  # the bits that a position needs
     words &= ~low
     words |= np.arange(n, dtype=np.uint64)
     words.sort()
     return (words & low).astype(np.int64)
+
+
+def generator(seed: int, epoch: int, batch: int) -> np.random.Generator:
+    """The random numbers for the transforms of one batch, which depend on the arguments alone.
+
+    Args:    seed, epoch  of the loader.
+             batch        the number of the batch in the epoch, from 0.
+
+    >>> one, two = generator(0, 3, 7), generator(0, 3, 7)
+    >>> one.random() == two.random() != generator(0, 3, 8).random()
+    True
+    """
+    return np.random.Generator(_philox(seed, epoch, "transform", batch))
+
+
+def _philox(seed: int, epoch: int, stream: str, batch: int) -> np.random.Philox:
+    """Words of their own for all arguments: two words of the counter are left to count."""
+    counter = np.array([0, 0, batch, STREAMS[stream]], np.uint64)
+    return np.random.Philox(counter=counter, key=np.array([seed, epoch], np.uint64))
 
 
 def whole(where: str, name: str, value: object, *, least: int, fix: str) -> int:

@@ -301,9 +301,8 @@ class Feed:
             loader, form = self.source, self.form
             if not isinstance(loader, DataLoader):
                 self.way = Stream(form, iter(loader), skip)
-            elif (rows := self.rows) is None or loader.collate:
-                positions = itertools.islice(loader.batches(loader.epoch), skip, None)
-                self.way = Stream(form, map(loader.gather, positions), 0)
+            elif (rows := self.rows) is None or loader.collate or loader.transform:
+                self.way = Stream(form, loader.stream(loader.epoch, skip), 0)
                 self.way.taken = skip
             else:
                 self.way = Pass(form, rows, loader, skip)

@@ -71,6 +71,7 @@ from pierian.ops.composite import (
     tril,
     triu,
 )
+from pierian.ops.convolution import conv, conv_transpose
 from pierian.ops.creation import (
     arange,
     asarray,
@@ -175,6 +176,7 @@ from pierian.ops.movement import (
     unsqueeze,
 )
 from pierian.ops.operands import cast
+from pierian.ops.pooling import avg_pool, max_pool
 from pierian.ops.random import (
     Generator,
     bernoulli,
@@ -253,6 +255,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "avg_pool",
     "backward",
     "bernoulli",
     "bitwise_and",
@@ -272,6 +275,8 @@ __all__ = [
     "complex128",
     "complex64",
     "concat",
+    "conv",
+    "conv_transpose",
     "cos",
     "cosh",
     "cumprod",
@@ -354,6 +359,7 @@ __all__ = [
     "matmul",
     "matrix_transpose",
     "max",
+    "max_pool",
     "maximum",
     "mean",
     "metrics",

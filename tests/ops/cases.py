@@ -7,6 +7,7 @@ operation: one `case` call in the fitting family below.
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
@@ -16,10 +17,10 @@ from typing import Any
 import numpy as np
 
 import pierian as pr
-from pierian.core.tensor import Tensor
+from pierian.core.tensor import Tensor, bind
 from tests.ops import inputs as given
 from tests.ops import oracles as true
-from tests.ops.inputs import F32, F64, Array, Labelled, sample
+from tests.ops.inputs import F16, F32, F64, Array, Labelled, sample
 from tests.ops.oracles import WIDE, Oracle
 
 
@@ -1143,6 +1144,269 @@ def _einsums() -> None:
              torch=lambda t, *a, e=equation: t.einsum(e, *a))  # fmt: skip
 
 
+# Images
+
+CONVOLUTIONS: list[tuple[str, tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+    ("1-d", (2, 3, 7), (4, 3, 3), {}),
+    ("2-d", (2, 3, 5, 6), (4, 3, 3, 2), {}),
+    ("3-d", (2, 2, 3, 4, 3), (3, 2, 2, 3, 2), {"padding": (0, 1, 1), "stride": (1, 2, 1)}),
+    ("1x1", (2, 3, 4, 3), (5, 3, 1, 1), {}),
+    ("1x1 stride 2", (2, 3, 5, 4), (2, 3, 1, 1), {"stride": 2}),
+    ("stride and padding", (2, 2, 7, 6), (3, 2, 3, 3), {"stride": (2, 3), "padding": (1, 2)}),
+    ("unequal padding", (1, 2, 5, 4), (3, 2, 3, 2), {"padding": ((1, 0), (2, 1)), "stride": 2}),
+    ("dilation", (2, 2, 7, 8), (2, 2, 3, 2), {"dilation": (2, 3), "padding": 1}),
+    ("groups", (2, 4, 4, 5), (6, 2, 3, 3), {"groups": 2, "padding": 1}),
+    ("depthwise", (2, 3, 5, 4), (3, 1, 3, 3), {"groups": 3, "padding": 1}),
+    ("depthwise times 2", (2, 3, 6), (6, 1, 3), {"groups": 3, "stride": 2}),
+    ("same", (2, 2, 5, 6), (3, 2, 3, 4), {"padding": "same"}),
+    ("wider than the image", (2, 2, 3, 2), (2, 2, 5, 4), {"padding": (1, 2)}),
+    ("as wide as the image", (2, 2, 3, 4), (3, 2, 3, 4), {}),
+    ("stride leaves a rest", (1, 1, 8, 6), (1, 1, 2, 2), {"stride": (4, 5)}),
+    ("empty batch", (0, 2, 4, 3), (3, 2, 2, 2), {}),
+]
+TRANSPOSED: list[tuple[str, tuple[int, ...], tuple[int, ...], dict[str, Any]]] = [
+    ("1-d", (2, 3, 4), (3, 2, 3), {}),
+    ("2-d", (2, 3, 3, 4), (3, 2, 3, 2), {"stride": 2, "padding": 1, "output_padding": (1, 0)}),
+    ("3-d", (1, 2, 2, 3, 2), (2, 2, 2, 1, 2), {"stride": (1, 2, 2)}),
+    ("groups", (2, 4, 3, 2), (4, 2, 2, 2), {"groups": 2, "dilation": 2}),
+    ("gaps", (1, 1, 2, 3), (1, 1, 1, 1), {"stride": 3, "output_padding": 2}),
+    ("empty batch", (0, 2, 3), (2, 1, 2), {}),
+]
+POOLS: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
+    ("1-d", (2, 2, 7), {"kernel_size": 3}),
+    ("2-d", (2, 2, 6, 4), {"kernel_size": 2}),
+    ("3-d", (1, 2, 4, 3, 4), {"kernel_size": (2, 1, 2)}),
+    ("overlapping", (2, 2, 5, 6), {"kernel_size": 3, "stride": (1, 2), "padding": (1, 0)}),
+    ("gaps", (1, 2, 7, 7), {"kernel_size": 2, "stride": 3, "padding": 1}),
+    ("ceil", (1, 2, 6, 7), {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}),
+    ("ceil no window", (1, 1, 4, 5), {"kernel_size": 2, "stride": 3, "ceil_mode": True}),
+    ("ceil in padding", (1, 1, 3, 5), {"kernel_size": 2, "stride": 2, "padding": 1,
+                                       "ceil_mode": True}),
+    ("same", (1, 2, 5, 4), {"kernel_size": (3, 2), "stride": 2, "padding": "same"}),
+    ("empty batch", (0, 2, 4), {"kernel_size": 2}),
+]  # fmt: skip
+
+
+def _images() -> None:
+    for label, x, w, options in CONVOLUTIONS:
+        _convolution("conv", label, [sample(x), sample(w, seed=1)], options, _conv)
+    some = [sample((2, 2, 5, 4)), sample((3, 2, 3, 3), seed=1), sample((3,), seed=2)]
+    _convolution("conv", "bias", some, {"padding": 1}, _conv)
+    turned = [np.ascontiguousarray(some[0].T).T, some[1][::-1, :, ::-1]]
+    _convolution("conv", "views", turned, {"padding": 1}, _conv)
+    for label, x, w, options in TRANSPOSED:
+        _convolution("conv_transpose", label, [sample(x), sample(w, seed=1)], options, _transposed)
+    with_bias = [sample((2, 3, 4)), sample((3, 2, 3), seed=1), sample((2,), seed=2)]
+    _convolution("conv_transpose", "bias", with_bias, {"stride": 2}, _transposed)
+    for label, shape, options in POOLS:
+        _pooling("max_pool", label, distinct(*shape), options)
+        plain = {k: v for k, v in options.items() if k != "dilation"}
+        for counted in (True, False):
+            detail = "" if counted else " without padding"
+            _pooling("avg_pool", f"{label}{detail}", sample(shape),
+                     plain | {"count_include_pad": counted})  # fmt: skip
+    dilated = {"kernel_size": (2, 3), "dilation": (3, 2), "padding": (1, 1), "stride": (2, 1)}
+    _pooling("max_pool", "dilation", distinct(2, 2, 7, 6), dilated)
+    _pooling("avg_pool", "divisor", sample((2, 2, 4, 4)), {"kernel_size": 2, "divisor_override": 3})
+    inf, nan = math.inf, math.nan
+    kinks = [
+        ("ties", np.array([[1.0, 1.0, 0.0, 1.0], [0.0, 1.0, 1.0, 1.0], [2.0, 0.0, 2.0, 2.0]])),
+        ("-inf", np.full((3, 4), -inf)),
+        ("edges", np.array([[inf, inf, -inf, 0.0], [-0.0, 0.0, 1.0, inf]])),
+        ("nan", np.array([[nan, 1.0, nan, nan], [2.0, inf, 0.0, nan], [0.0, 1.0, nan, 5.0]])),
+    ]
+    for label, x in kinks:
+        for options in ({"kernel_size": 2, "stride": 1}, {"kernel_size": 3, "padding": 1}):
+            text = f"{label} {options['kernel_size']}"
+            _pooling("max_pool", text, x[None, None], options, smooth=False)
+    for name in ("max_pool", "avg_pool"):
+        for dtype in (F32, F16):
+            _pooling(name, str(dtype), distinct(2, 3, 5, 4).astype(dtype), {"kernel_size": 2})
+
+    _gradients_of_images()
+
+
+def _gradients_of_images() -> None:
+    """The primitives that only gradients bind: linear functions, held against those of PyTorch."""
+    options = {"stride": (2, 1), "padding": ((1, 1), (0, 0)), "dilation": (1, 2), "groups": 2}
+    plain = options | {"padding": (1, 0)}
+    x, w, g = sample((2, 4, 5, 6)), sample((4, 2, 3, 2), seed=1), sample((2, 4, 3, 4), seed=2)
+
+    def weight(x: Array, g: Array) -> Array:
+        """<conv(x, w), g> for each w that is 1 at one place and 0 elsewhere."""
+        units = np.eye(w.size, dtype=x.dtype).reshape(-1, *w.shape)
+        return np.array([(_conv(x, unit, **plain) * g).sum() for unit in units]).reshape(w.shape)
+
+    case("conv", [("weight", (x, g))], true.wide(weight),
+         fn=lambda x, g: bind("conv_weight", x, g, kernel=(3, 2), **options),
+         torch=lambda t, x, g: t.nn.grad.conv2d_weight(x, w.shape, g, **plain))  # fmt: skip
+    case("conv", [("input", (g, w))],
+         true.wide(lambda g, w: _transposed(g, w, **plain)),
+         fn=lambda g, w: bind("conv_input", g, w, size=(5, 6), **options),
+         torch=lambda t, g, w: t.nn.grad.conv2d_input(x.shape, w, g, **plain))  # fmt: skip
+    steps: dict[str, Any] = {"kernel": (2,), "stride": (1,), "padding": ((1, 0),)}
+    y, h = distinct(1, 2, 5), sample((1, 2, 5), seed=3)
+    left = np.where(y >= np.roll(y, 1, 2), 0.0, 1.0)
+    left[..., 0] = 0.0
+    # window i covers the elements i - 1 and i; `left` says where the former has the maximum
+    moved = lambda a: np.concatenate([a[..., 1:], np.zeros_like(a[..., :1])], 2)  # noqa: E731
+    case("max_pool", [("grad", (y, h))],
+         lambda y, h: h * (1 - left) + moved(h * left),
+         fn=lambda y, h: bind("max_pool_grad", y, h, dilation=(1,), **steps))  # fmt: skip
+    case("max_pool", [("pick", (y, h))],
+         lambda y, h: np.where(left, np.roll(h, 1, 2), h),
+         fn=lambda y, h: bind("max_pool_pick", y, h, dilation=(1,), **steps))  # fmt: skip
+    case("avg_pool", [("spread", (h,))], lambda h: h + moved(h),
+         fn=lambda h: bind("window_spread", h, size=(5,), **steps))  # fmt: skip
+
+
+def _convolution(
+    name: str, label: str, arrays: list[Array], options: dict[str, Any], oracle: Any
+) -> None:
+    """Rows in float64, and in smaller dtypes for some."""
+    transposed = name == "conv_transpose"
+    dtypes = [F64, F32, F16] if label in ("2-d", "groups", "bias") else [F64]
+    for dtype in dtypes:
+        xs = tuple(arrays) if dtype == F64 else tuple(x.astype(dtype) for x in arrays)
+        case(name, [(f"{label} {dtype}", xs)], true.wide(lambda *a: oracle(*a, **options)),
+             fn=lambda *a: getattr(pr, name)(*a, **options), follows=dtype != F16,
+             torch=lambda t, *a: _torch_conv(t, transposed, *a, **options),
+             within=1e-5 if dtype == F32 else None)  # fmt: skip
+
+
+def _pooling(name: str, label: str, x: Array, options: dict[str, Any], smooth: bool = True) -> None:
+    other = _torch_pool if x.dtype != F16 and options.get("padding") != "same" else None
+    case(name, [(label, (x,))], lambda x: _pooled(name, x, **options), smooth=smooth,
+         fn=lambda x: getattr(pr, name)(x, **options),
+         torch=other and (lambda t, x: _torch_pool(t, name, x, **options)))  # fmt: skip
+
+
+def _each(value: Any, rank: int) -> list[Any]:
+    return list(value) if isinstance(value, tuple) else [value] * rank
+
+
+def _around(padding: Any, x: Array, kernel: Any, stride: Any) -> list[tuple[int, int]]:
+    """(before, after) per axis, as the layers of Keras define "same"."""
+    rank = x.ndim - 2
+    if padding != "same":
+        return [(p, p) if isinstance(p, int) else p for p in _each(padding, rank)]
+    pairs = []
+    for n, k, s in zip(x.shape[2:], kernel, stride, strict=True):
+        total = max((math.ceil(n / s) - 1) * s + k - n, 0)
+        pairs.append((total // 2, total - total // 2))
+    return pairs
+
+
+def _conv(
+    x: Array, w: Array, b: Array | None = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Array:  # fmt: skip
+    """Each output on its own: the sum over one patch of the padded image."""
+    rank, kernel = x.ndim - 2, w.shape[2:]
+    stride, dilation = _each(stride, rank), _each(dilation, rank)
+    x = np.pad(x, [(0, 0), (0, 0), *_around(padding, x, kernel, stride)])
+    spans = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    out = [(n - e) // s + 1 for n, e, s in zip(x.shape[2:], spans, stride, strict=True)]
+    y = np.zeros((len(x), len(w), *out), x.dtype)
+    size = w.shape[1]
+    for place in np.ndindex(*out):
+        cut = tuple(
+            slice(p * s, p * s + e, d)
+            for p, s, e, d in zip(place, stride, spans, dilation, strict=True)
+        )
+        for o in range(len(w)):
+            first = o // (len(w) // groups) * size
+            patch = x[(slice(None), slice(first, first + size), *cut)]
+            y[(slice(None), o, *place)] = (patch * w[o]).sum(tuple(range(1, x.ndim)))
+    return y if b is None else y + b.reshape(-1, *(1,) * rank)
+
+
+def _transposed(
+    x: Array, w: Array, b: Array | None = None, stride: Any = 1, padding: Any = 0,
+    output_padding: Any = 0, groups: int = 1, dilation: Any = 1,
+) -> Array:  # fmt: skip
+    """Each input on its own: the filters, times it, added where it says."""
+    rank, kernel = x.ndim - 2, w.shape[2:]
+    stride, dilation, padding = (_each(v, rank) for v in (stride, dilation, padding))
+    extra = _each(output_padding, rank)
+    spans = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    full = [
+        (n - 1) * s + e + m for n, s, e, m in zip(x.shape[2:], stride, spans, extra, strict=True)
+    ]
+    y = np.zeros((len(x), w.shape[1] * groups, *full), x.dtype)
+    size = x.shape[1] // groups
+    for place in np.ndindex(*x.shape[1:]):
+        first = place[0] // size * w.shape[1]
+        cut = tuple(
+            slice(p * s, p * s + e, d)
+            for p, s, e, d in zip(place[1:], stride, spans, dilation, strict=True)
+        )
+        values = x[(slice(None), *place)].reshape(-1, *(1,) * (rank + 1))
+        y[(slice(None), slice(first, first + w.shape[1]), *cut)] += values * w[place[0]]
+    y = y[(..., *[slice(p, n - p) for n, p in zip(full, padding, strict=True)])]
+    return y if b is None else y + b.reshape(-1, *(1,) * rank)
+
+
+def _torch_conv(
+    t: Any, transposed: bool, x: Any, w: Any, b: Any = None, padding: Any = 0, **options: Any
+) -> Any:
+    rank = x.ndim - 2
+    if padding == "same":
+        padding = tuple(_around(padding, x, w.shape[2:], [1] * rank))
+    if isinstance(padding, tuple) and isinstance(padding[0], tuple):
+        x = t.nn.functional.pad(x, [p for pair in padding[::-1] for p in pair])
+        padding = 0
+    name = f"conv_transpose{rank}d" if transposed else f"conv{rank}d"
+    return getattr(t.nn.functional, name)(x, w, b, padding=padding, **options)
+
+
+def _torch_pool(t: Any, name: str, x: Any, **options: Any) -> Any:
+    rank = x.ndim - 2
+    if rank == 1 and options.get("divisor_override", 0) is None:
+        del options["divisor_override"]
+    return getattr(t.nn.functional, f"{name}{rank}d")(x, **options)
+
+
+def _pooled(
+    name: str, x: Array, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: Any = None,
+) -> Array:  # fmt: skip
+    """Window by window, from Python lists of the elements inside the image."""
+    rank = x.ndim - 2
+    kernel, dilation = _each(kernel_size, rank), _each(dilation, rank)
+    stride = kernel if stride is None else _each(stride, rank)
+    around = _around(padding, x, kernel, stride)
+    spans = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    out = []
+    for n, e, s, (low, high) in zip(x.shape[2:], spans, stride, around, strict=True):
+        count = (n + low + high - e) / s + 1
+        m = math.ceil(count) if ceil_mode else math.floor(count)
+        out.append(m - 1 if ceil_mode and (m - 1) * s >= n + low else m)
+    y = np.zeros((*x.shape[:2], *out), x.dtype)
+    for place in np.ndindex(*y.shape):
+        places = [
+            [p * s - low + d * i for i in range(k)]
+            for p, s, (low, _), d, k in zip(place[2:], stride, around, dilation, kernel,
+                                            strict=True)
+        ]  # fmt: skip
+        image = x[place[:2]]
+        met = [
+            at for at in itertools.product(*places)
+            if all(0 <= i < n for i, n in zip(at, image.shape, strict=True))
+        ]  # fmt: skip
+        values = [image[at] for at in met]
+        if name == "max_pool":
+            y[place] = math.nan if any(v != v for v in values) else max(values)
+            continue
+        sizes = [
+            sum(i < n + high for i in at)
+            for at, n, (_, high) in zip(places, image.shape, around, strict=True)
+        ]
+        count = math.prod(sizes) if count_include_pad else len(values)
+        y[place] = sum(map(WIDE, values)) / (divisor_override or count)
+    return y
+
+
 # Order
 
 
@@ -1486,7 +1750,7 @@ def _torch_method(name: str) -> Callable[..., Any]:
 
 FAMILIES: Sequence[Callable[[], None]] = (
     _unary, _whole_unary, _binary, _reductions, _softmaxes, _movement, _indexing, _products,
-    _order, _creation, _random, _operators, _methods,
+    _images, _order, _creation, _random, _operators, _methods,
 )  # fmt: skip
 for _family in FAMILIES:
     _family()

@@ -1,9 +1,9 @@
 """Data: sets of examples, and loaders that hand them out in batches.
 
-May import: base, numpy, and pooch inside the one function that downloads. Batches are NumPy
-arrays, never tensors; anything with `__array__` (a tensor too) is taken as an array. To add one
-more data set, see `source`; one more kind of dataset, `dataset`; a file format, a file like `idx`;
-a change to batches of images, `transform`.
+May import: base, numpy; pooch inside the one function that downloads, and Pillow inside the one
+that hands it out. Batches are NumPy arrays, never tensors; anything with `__array__` (a tensor too)
+is taken as an array. To add one more data set, see `source`; one more kind of dataset, `dataset`; a
+file format, a file like `idx`; a change to batches of images, `transform`.
 
     digits = data.mnist()
     train, valid = data.random_split(data.ArrayDataset(digits.x_train, digits.y_train), [0.9, 0.1])
@@ -21,6 +21,7 @@ from pierian.data.dataset import (
     random_split,
 )
 from pierian.data.idx import read_idx
+from pierian.data.image import ImageFolder, read_image
 from pierian.data.loader import DataLoader
 from pierian.data.loaders import DataLoaders
 from pierian.data.source import ImageData, fashion_mnist, mnist
@@ -52,6 +53,7 @@ __all__ = [
     "DataLoaders",
     "Dataset",
     "ImageData",
+    "ImageFolder",
     "Mixup",
     "Normalize",
     "RandomCrop",
@@ -71,4 +73,5 @@ __all__ = [
     "mnist",
     "random_split",
     "read_idx",
+    "read_image",
 ]

@@ -11,6 +11,7 @@ file format, a file like `idx`; a change to batches of images, `transform`.
         ...
 """
 
+from pierian.data.cifar import cifar10, read_cifar10
 from pierian.data.collate import default_collate
 from pierian.data.dataset import (
     ArrayDataset,
@@ -67,11 +68,13 @@ __all__ = [
     "ToFloat",
     "Transform",
     "channel_stats",
+    "cifar10",
     "default_collate",
     "fashion_mnist",
     "k_fold",
     "mnist",
     "random_split",
+    "read_cifar10",
     "read_idx",
     "read_image",
 ]

@@ -1,7 +1,7 @@
 """Where the data sets come from: a folder, the download cache, a mirror, or the package itself.
 
 May import: base, numpy; pooch, inside the function that downloads. To add a data set of four IDX
-files: a row in `SETS` and a public function.
+files: a row in `SETS` and a public function; of other files: a subclass of `Source` (see `cifar`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -30,7 +31,6 @@ PARTS = (  # the names that both data sets give their files, in the order of Ima
     "t10k-labels-idx1-ubyte",
 )
 IMAGE = (28, 28)
-FULL = (60_000, 10_000)
 SAMPLE = "mnist_sample.npz"  # written by tools/make_mnist_sample.py
 SAMPLE_TRAIN = 9_000  # rows of it that are for training; the other 1,000 are the test set
 SOURCES = ("bundled", "local", "download")
@@ -41,9 +41,10 @@ LONGEST = 160  # characters of a message from below that are worth showing
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageData:
-    """A data set of small grey images, with the line that says where it came from.
+    """A data set of small images, with the line that says where it came from.
 
-    Shapes:  x_train (n, 28, 28), y_train (n,), x_test (m, 28, 28), y_test (m,).
+    Shapes:  x_train (n, ...), y_train (n,), x_test (m, ...), y_test (m,); images (28, 28), and
+             (3, 32, 32) in CIFAR-10.
     Dtypes:  all uint8; pixels 0 … 255, labels index `classes`.
     Args:    classes  the name of each label.
              source   which data these are and where they were found.
@@ -62,7 +63,7 @@ class ImageData:
 
 @dataclass(frozen=True)
 class Source:
-    """How to find one data set: its names, and the mirrors with the sha256 of its .gz files."""
+    """How to find one data set: its names, its files, and the mirrors with the sha256 of each."""
 
     name: str
     title: str
@@ -70,12 +71,32 @@ class Source:
     first: tuple[int, ...]  # labels of its first test images, to tell sets with equal names apart
     sample: bool
     mirrors: tuple[str, ...]
-    sha256: tuple[str, ...]  # in the order of PARTS
+    sha256: tuple[str, ...]  # in the order of files
+    files: tuple[str, ...] = tuple([f"{part}.gz" for part in PARTS])  # that mirrors have
+    what: str = "the four files"
+    full: tuple[int, int] = (60_000, 10_000)
 
     @property
     def where(self) -> str:
         """The public function that loads it."""
         return self.name.replace("-", "_")
+
+    def present(self, folder: Path, *, partial: bool = False) -> list[Path]:
+        """The paths of the set in `folder`; none when no file is there (or, if `partial`, some)."""
+        return _present(folder, self, partial=partial)
+
+    def read(self, paths: list[Path], origin: str) -> ImageData:
+        """The data set in these files, checked; `origin` ends the line `source`."""
+        return _read(self, paths, origin)
+
+    def line(self, data: Sequence[np.ndarray], origin: str) -> str:
+        """What the four arrays are: all of the set, a part of it, or something else."""
+        x_train, _, x_test, y_test = data
+        what = f"other data under the names of {self.title}"
+        if tuple(y_test[: len(self.first)].tolist()) == self.first:
+            whole = (len(x_train), len(x_test)) == self.full
+            what = f"{'full' if whole else 'part of'} {self.title}"
+        return f"{what}, {len(x_train):,} + {len(x_test):,}, {origin}"
 
 
 SETS = {
@@ -140,7 +161,7 @@ def mnist(source: str | None = None) -> ImageData:
     >>> digits.x_train.shape, digits.x_test.shape
     ((9000, 28, 28), (1000, 28, 28))
     """
-    return _find(SETS["mnist"], source)
+    return find(SETS["mnist"], source)
 
 
 def fashion_mnist(source: str | None = None) -> ImageData:
@@ -153,10 +174,11 @@ def fashion_mnist(source: str | None = None) -> ImageData:
     Args:    source  None, or the one place to use: "local" or "download".
     Raises:  DataError when files are damaged, incomplete or nowhere to be had.
     """
-    return _find(SETS["fashion-mnist"], source)
+    return find(SETS["fashion-mnist"], source)
 
 
-def _find(wanted: Source, source: str | None) -> ImageData:
+def find(wanted: Source, source: str | None) -> ImageData:
+    """The data set, from the place `source`, or the first that has it (see `mnist`)."""
     if source is not None:
         lookup(wanted.where, "source", source, SOURCES)
     if source == "bundled":
@@ -167,28 +189,29 @@ def _find(wanted: Source, source: str | None) -> ImageData:
         named = os.environ.get("PIERIAN_DATA")
         if named:
             for folder in (Path(named).expanduser() / wanted.name, Path(named).expanduser()):
-                if paths := _present(folder, wanted):
-                    return _read(wanted, paths, "from $PIERIAN_DATA")
-        paths = _present(cache, wanted, partial=source is None)
+                if paths := wanted.present(folder):
+                    return wanted.read(paths, "from $PIERIAN_DATA")
+        paths = wanted.present(cache, partial=source is None)
         if paths:
-            return _read(wanted, paths, "from the download cache")
+            return wanted.read(paths, "from the download cache")
         tried.append(f"nothing in $PIERIAN_DATA={named}" if named else "$PIERIAN_DATA is not set")
         tried.append(f"no complete set in {cache}")
     if source != "local":
         fault = _download(wanted, cache, again=source == "download")
         if not fault:
-            return _read(wanted, _present(cache, wanted), "from the download cache")
+            return wanted.read(wanted.present(cache), "from the download cache")
         tried.append(f"no download: {fault}")
     fix = (
-        f"Put the four files in <folder>/{wanted.name} and set PIERIAN_DATA=<folder>, "
+        f"Put {wanted.what} in <folder>/{wanted.name} and set PIERIAN_DATA=<folder>, "
         "or let them be downloaded (network, pip install 'pierian[data]')"
     )
     if source is None and wanted.sample:
         sample = _bundled(wanted)
         _say(f"{wanted.where}: {sample.source}, because {'; '.join(tried)}. {fix}.")
         return sample
-    must = f"the four files of {wanted.title} must be found"
-    raise DataError(message(wanted.where, must, f"{PARTS[0]}.gz and so on", "; ".join(tried), fix))
+    must = f"{wanted.what} of {wanted.title} must be found"
+    expected = f"{wanted.files[0]} and so on"
+    raise DataError(message(wanted.where, must, expected, "; ".join(tried), fix))
 
 
 def _bundled(wanted: Source) -> ImageData:
@@ -260,10 +283,7 @@ def _read(wanted: Source, paths: list[Path], origin: str) -> ImageData:
                         f"Put each set in its own folder, {wanted.name} and {other.name}")
             )  # fmt: skip
     x_train, y_train, x_test, y_test = arrays
-    what = f"other data under the names of {wanted.title}"
-    if first == wanted.first:
-        what = f"{'full' if (len(x_train), len(x_test)) == FULL else 'part of'} {wanted.title}"
-    line = f"{what}, {len(x_train):,} + {len(x_test):,}, {origin}"
+    line = wanted.line(arrays, origin)
     return ImageData(x_train, y_train, x_test, y_test, wanted.classes, line)
 
 
@@ -277,14 +297,15 @@ def _download(wanted: Source, folder: Path, *, again: bool) -> str:
         import pooch
     except ImportError:
         return "pooch is not installed"
-    names = {f"{part}.gz": sha for part, sha in zip(PARTS, wanted.sha256, strict=True)}
+    names = dict(zip(wanted.files, wanted.sha256, strict=True))
     needed = [
         name
         for name, sha in names.items()
         if not (folder / name).is_file() or pooch.file_hash(str(folder / name)) != sha
     ]
     if needed:
-        _say(f"{wanted.where}: downloading {len(needed)} files of {wanted.title} into {folder}")
+        files = f"{len(needed)} file{'s' if len(needed) > 1 else ''}"
+        _say(f"{wanted.where}: downloading {files} of {wanted.title} into {folder}")
     mirrors = list(wanted.mirrors)
     logger = pooch.get_logger()
     level = logger.level

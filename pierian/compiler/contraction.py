@@ -1,9 +1,10 @@
 """Contractions: code for matrix products, with whatever follows each sum written into it.
 
 May import: llvm, control, element, base. C(i, j) = sum over p of A(i, p)·B(p, j), for sizes and
-strides that are known when the code is written. C is computed in tiles in registers. A tile is a
-work unit: threads share out C and never a sum, so the bits do not depend on their number. To
-change how a shape is computed: `plan`, the one place that chooses, by comparing guesses of time.
+strides that are known when the code is written; or the sum of several such products, with A and B
+at places that are found as the program runs (convolutions). C is computed in tiles in registers. A
+tile is a work unit: threads share out C and never a sum, so the bits do not depend on their number.
+To change how a shape is computed: `plan`, the one place that chooses, by comparing guesses of time.
 
 The method is that of Goto and van de Geijn 2008, doi:10.1145/1356052.1356053, except that A is not
 copied (fetching ahead hides its strides) and that tiles go to an epilogue instead of to memory.
@@ -52,6 +53,8 @@ STRAIGHT = 64  # multiply-adds written one after the other instead of a loop ove
 PIECE = 16  # bytes within which every CPU can exchange lanes cheaply
 TURNED = {2: (0, 1), 4: (0, 2, 1, 3)}  # row numbers with their bits in reverse
 
+# How many products follow each other (i64, 0 or more), and elements from one A, one B to the next
+Taps = Sequence[tuple[Any, int, int]]
 # (builder, i, j, lanes, value): `value` is C(i, j … j+lanes-1), a scalar for one lane
 Epilogue = Callable[[ir.IRBuilder, Any, Any, int, Any], None]
 
@@ -64,6 +67,7 @@ class Contraction:
            a_row, a_col  elements of memory from A(i, p) to A(i+1, p), to A(i, p+1); any number.
            b_row, b_col  the same for B(p, j), B(p+1, j), B(p, j+1).
            dtype         float32 or float64.
+           terms         how many products are added up, at most; 0 for the one at A and B.
     """
 
     m: int
@@ -74,6 +78,7 @@ class Contraction:
     b_row: int
     b_col: int
     dtype: np.dtype = float32
+    terms: int = 0
 
     @property
     def transposed(self) -> Contraction:
@@ -82,7 +87,7 @@ class Contraction:
         Vectors run along columns; where rows of C are not contiguous but columns are, ask for this.
         """
         strides = self.b_col, self.b_row, self.a_col, self.a_row
-        return Contraction(self.n, self.m, self.k, *strides, self.dtype)
+        return Contraction(self.n, self.m, self.k, *strides, self.dtype, self.terms)
 
 
 @dataclass(frozen=True)
@@ -154,6 +159,7 @@ def emit(
     end: Any,
     epilogue: Epilogue,
     target: Target,
+    taps: Taps = (),
 ) -> None:
     """Write code that computes the work units begin … end-1 and hands them to `epilogue`.
 
@@ -164,12 +170,13 @@ def emit(
                      j are i64, the number of lanes is a Python int of at most a register's, and
                      need not be a power of two. It may be written several times, in loops; each
                      element of C gets there once, after its whole sum is known.
+           taps      where there are several products: loops over them, the outer one first.
     """
     c, p = planned(contraction, target)
     if not (c.m and c.n):
         return
     if c is contraction:
-        _Writer(builder, c, p, a, b, scratch, epilogue).write(begin, end)
+        _Writer(builder, c, p, a, b, scratch, epilogue, taps).write(begin, end)
         return
 
     def turned(builder: ir.IRBuilder, _i: Any, j: Any, lanes: int, value: Any) -> None:
@@ -177,7 +184,8 @@ def emit(
             one = value if lanes == 1 else builder.extract_element(value, I32(lane))
             epilogue(builder, builder.add(j, I64(lane)), I64(0), 1, one)
 
-    _Writer(builder, c, p, b, a, scratch, turned, single=True).write(begin, end)
+    taps = [(count, down, across) for count, across, down in taps]
+    _Writer(builder, c, p, b, a, scratch, turned, taps, single=True).write(begin, end)
 
 
 # Choosing
@@ -198,7 +206,7 @@ def plan(c: Contraction, target: Target) -> Plan:
 def _plans(c: Contraction, target: Target) -> Iterator[Plan]:
     widest = target.lanes(8 * c.dtype.itemsize)
     registers = _registers(target)
-    lanes = min(widest, _power(c.n))
+    lanes = min(widest, _power(c.n)) if c.b_col == 1 or not c.terms else 1
     for vectors in range(1, min(8, -(-c.n // lanes)) + 1):
         most = min((registers - vectors - 1) // vectors, c.m)
         for rows in {1, *_divisors(c.m, min(INLINE, most)), *range(max(most // 2, 1), most + 1)}:
@@ -242,7 +250,8 @@ def _across(c: Contraction, rows: int, columns: int, lanes: int) -> Iterator[Pla
     vectors, size = -(-columns // lanes), c.dtype.itemsize
     tall, wide = -(-c.m // rows), -(-c.n // columns)
     chains = _chains(c.k, rows * vectors)
-    for packed in {True, c.b_col != 1}:
+    terms = max(c.terms, 1)
+    for packed in {True, c.b_col != 1} if not c.terms else {False}:
         block, row = c.k, c.b_row * size
         before = TOUCH[_level(c.k * c.n * size)] if c.b_col == 1 else 0.0
         if packed:
@@ -258,9 +267,10 @@ def _across(c: Contraction, rows: int, columns: int, lanes: int) -> Iterator[Pla
         for staged in _staged(c, rows, columns, rows * vectors):
             if block < c.k and not staged:
                 continue
-            straight = c.k * rows * vectors <= STRAIGHT
+            straight = not c.terms and c.k * rows * vectors <= STRAIGHT
             after = -(-c.k // max(block, 1)) * _finish(rows * vectors, straight, staged)
-            cost = wide * (c.k * before + tall * (c.k * step + after))
+            each = c.k * step + LATENCY * (c.terms > 0)
+            cost = wide * (terms * c.k * before + tall * (terms * each + after))
             yield Plan(rows, columns, lanes, False, packed, staged, block, chains, cost)
 
 
@@ -275,10 +285,12 @@ def _along(c: Contraction, rows: int, columns: int, lanes: int) -> Iterator[Plan
         step += columns * FETCH[_level(columns * c.k * size)]
     if wide > 1:
         step += rows * FETCH[_level(c.m * c.k * size)]
-    straight = steps * rows * columns <= STRAIGHT
+    straight = not c.terms and steps * rows * columns <= STRAIGHT
+    terms = max(c.terms, 1)
+    each = steps * step + LATENCY * (c.terms > 0)
     adding = rows * (_power(columns) * ADDING + 2 * LATENCY * (not straight))
     for staged in _staged(c, rows, columns, rows):
-        cost = tall * wide * (steps * step + adding + _finish(rows, straight, staged))
+        cost = tall * wide * (terms * each + adding + _finish(rows, straight, staged))
         yield Plan(rows, columns, lanes, True, False, staged, c.k, chains, cost)
 
 
@@ -353,11 +365,12 @@ class _Writer:
         b: Any,
         scratch: Any,
         epilogue: Epilogue,
+        taps: Taps,
         single: bool = False,
     ) -> None:
         self.builder, self.c, self.p = builder, contraction, plan
         self.a, self.b, self.packed = a, b, scratch
-        self.epilogue, self.single = epilogue, single
+        self.epilogue, self.taps, self.single = epilogue, taps, single
         self.tile = self.at(scratch, I64(_packed(plan))) if plan.staged else None
         self.tall = -(-contraction.m // plan.rows)
         self.wide = -(-contraction.n // plan.columns)
@@ -556,7 +569,7 @@ class _Writer:
         """The registers of the tile at (i, left): products of `count` steps from `start` on, added
         to what `tile` holds, if it is given.
         """
-        c, p, b = self.c, self.p, self.builder
+        c, p = self.c, self.p
         a = self.at(self.a, (i, c.a_row), (start, c.a_col))
         source = self.packed if p.packed else self.at(self.b, (left, c.b_col))
         size = p.rows * p.vectors
@@ -565,13 +578,53 @@ class _Writer:
             return [[zero] * p.vectors] * p.rows
         steps = c.k // p.lanes if p.inner else count
         straight = isinstance(steps, int) and steps * size <= STRAIGHT
-        state: list[Any] = [None if straight else zero] * (size * p.chains)
+        state: list[Any] = [None if straight and not self.taps else zero] * (size * p.chains)
         if tile is not None:
             places = [(r, v * p.lanes) for r in range(p.rows) for v in range(p.vectors)]
             state[:size] = [
                 self.load(self.at(tile, I64(r * p.stored + first)), p.lanes, p.lanes)
                 for r, first in places
             ]
+        self.around(
+            self.taps, a, source, state,
+            lambda a, source: self.products(a, source, steps, straight, state),
+        )  # fmt: skip
+        chains = [state[at : at + size] for at in range(0, len(state), size)]
+        while len(chains) > 1:
+            chains = [
+                [self.plus(x, y) for x, y in zip(*pair, strict=True)] for pair in _pairs(chains)
+            ]
+        return [chains[0][at : at + p.vectors] for at in range(0, size, p.vectors)]
+
+    def around(
+        self, taps: Taps, a: Any, source: Any, state: list[Any], body: Callable[[Any, Any], None]
+    ) -> None:
+        """`body` for the places of A and B of every product, in loops that carry `state`."""
+        if not taps:
+            body(a, source)
+            return
+        b = self.builder
+        (count, down, across), *inner = taps
+        entry, head, inside, done = b.block, *(b.append_basic_block() for _ in range(3))
+        b.branch(head)
+        b.position_at_end(head)
+        place, *phis = (b.phi(kind) for kind in (I64, *(value.type for value in state)))
+        for phi, value in zip((place, *phis), (I64(0), *state), strict=True):
+            phi.add_incoming(value, entry)
+        b.cbranch(b.icmp_signed("<", place, count), inside, done)
+        b.position_at_end(inside)
+        state[:] = phis
+        self.around(inner, self.at(a, (place, down)), self.at(source, (place, across)), state, body)
+        for phi, value in zip((place, *phis), (b.add(place, I64(1)), *state), strict=True):
+            phi.add_incoming(value, b.block)
+        b.branch(head)
+        b.position_at_end(done)
+        state[:] = phis
+
+    def products(self, a: Any, source: Any, steps: Any, straight: bool, state: list[Any]) -> None:
+        """Add the products of `steps` steps of k (of a register's steps, when inner) to `state`."""
+        c, p, b = self.c, self.p, self.builder
+        size = p.rows * p.vectors
 
         def step(place: Any, chain: int, used: int = p.lanes) -> None:
             here = slice(chain * size, (chain + 1) * size)
@@ -605,12 +658,6 @@ class _Writer:
                     step(I64(number), number - whole)
         if p.inner and c.k % p.lanes:
             step(I64(steps), 0, c.k % p.lanes)
-        chains = [state[at : at + size] for at in range(0, len(state), size)]
-        while len(chains) > 1:
-            chains = [
-                [self.plus(x, y) for x, y in zip(*pair, strict=True)] for pair in _pairs(chains)
-            ]
-        return [chains[0][at : at + p.vectors] for at in range(0, size, p.vectors)]
 
     def plus(self, x: Any, y: Any) -> Any:
         return x if y is None else self.builder.fadd(x, y)
@@ -648,7 +695,8 @@ class _Writer:
         """A register of columns of row `place` of B."""
         c, p = self.c, self.p
         row, used = (p.stored, p.lanes) if p.packed else (c.b_row, used)
-        return self.load(self.at(source, (place, row), I64(first)), p.lanes, used)
+        apart = 1 if p.packed else c.b_col
+        return self.load(self.at(source, (place, row), I64(first * apart)), p.lanes, used)
 
     def added_up(self, vectors: list[Any]) -> Any:
         """One register with the sum over the lanes of each vector."""

@@ -18,8 +18,8 @@ import numpy as np
 
 from pierian.base.errors import CompileError, message
 from pierian.compiler import contraction, llvm
-from pierian.compiler.fuse import MOVEMENTS, OWN_LOOP, REDUCTIONS, Kernel
-from pierian.compiler.matmul import contraction_of
+from pierian.compiler.fuse import MOVEMENTS, OWN_LOOP, PRODUCTS, REDUCTIONS, Kernel
+from pierian.compiler.matmul import contraction_of, terms
 from pierian.compiler.measure import Peak, Timed, peak, shortest
 from pierian.compiler.memory import Life, nbytes
 from pierian.compiler.program import Call, Program, Segment
@@ -267,9 +267,8 @@ def _looked_at(kernel: Kernel, symbol: Symbol) -> int:
 def flops(equation: Equation) -> int:
     """Floating-point operations: one per element, two per multiply-add."""
     name, output = equation.primitive, equation.output
-    if name == "matmul":
-        inner = equation.inputs[0].shape[-2 if equation.params["ta"] else -1]
-        return 2 * math.prod(output.shape) * inner
+    if name in PRODUCTS:
+        return 2 * math.prod(output.shape) * terms(equation)
     floating = any(s.dtype.kind in "fc" for s in (*equation.inputs, output))
     if name in FREE or not floating:
         return 0
@@ -327,7 +326,7 @@ def _shape(kernel: Kernel) -> str:
     space = "×".join(map(str, kernel.space)) or "1"
     equation = kernel.equation
     if equation is not None and kernel.kind == "matmul":
-        space += f"×{equation.inputs[0].shape[-2 if equation.params['ta'] else -1]}"
+        space += f"×{terms(equation)}"
     elif equation is not None and kernel.kind == "reduce":
         space = "×".join(map(str, equation.inputs[0].shape)) + f" → {space}"
     return f"{kernel.writes[0].dtype} {space}"

@@ -23,7 +23,13 @@ Indices = tuple[Affine, ...]
 DRAWS = {"random_bits", "random_normal"}
 MOVEMENTS = {"reshape", "permute", "expand", "slice", "flip", "pad"}
 REDUCTIONS = {"sum", "prod", "max", "min", "any", "all"}
-OWN_LOOP = {"argmax", "argmin", "cumsum", "concat", "scatter", "scatter_add"}
+PRODUCTS = {
+    "matmul", "pixels", "pixels_input", "pixels_weight", "pixels_thin_weight",
+}  # fmt: skip
+OWN_LOOP = {
+    "argmax", "argmin", "cumsum", "concat", "scatter", "scatter_add", "pixels_pool_grad",
+}  # fmt: skip
+TURNED = 1 << 12  # elements that are not computed along other rows than their own
 MOST_FUSED = 64  # equations evaluated inside one loop: bounds the size of the code
 RECOMPUTED = 4  # equations that are cheaper to do twice than to store and load
 COSTLY = DRAWS.union(FLOAT_ONLY)  # those that are not, one alone
@@ -139,7 +145,7 @@ def kind_of(equation: Equation, constants: Mapping[Symbol, np.ndarray]) -> str:
     if name in REDUCTIONS:
         return "reduce"
     if (
-        name == "matmul"
+        name in PRODUCTS
         and equation.output.dtype.kind == "f"
         and equation.output.dtype.itemsize > 2
     ):
@@ -194,7 +200,7 @@ class Fusion:
                 stored.add(equation.output)
             if kind not in ("nest", "reduce"):
                 stored.update(self.memory_read(equation))
-            if equation.primitive == "index":
+            if equation.primitive == "index" or self._turned(equation):
                 stored.add(equation.inputs[0])
             for symbol in set(equation.inputs):
                 uses[symbol] = uses.get(symbol, 0) + 1
@@ -210,6 +216,19 @@ class Fusion:
                 stored.add(output)
             weight[output] = 0 if output in stored else total
         return {s for s in stored if s in self.made or s in self.graph.constants}
+
+    def _turned(self, equation: Equation) -> bool:
+        """Whether it reads along other rows than those its large input is computed along.
+
+        A loop for both would have to follow one of the two in steps.
+        """
+        if equation.primitive != "permute" or equation.params["axes"][-1:] == (
+            len(equation.params["axes"]) - 1,
+        ):
+            return False
+        (x,) = equation.inputs
+        moved = x not in self.made or self.made[x].primitive in MOVEMENTS
+        return not moved and math.prod(x.shape) > TURNED
 
     def memory_read(self, equation: Equation) -> list[Symbol]:
         """What must be in memory for an equation with a kernel of its own.

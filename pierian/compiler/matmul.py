@@ -1,7 +1,8 @@
 """Matrix products: contractions with the pointwise values that follow written into their tiles.
 
-May import: contraction, nest, element, affine, fuse, llvm. An optimizer's update of a weight is
-such a value, so that the gradient of a weight need not touch memory.
+May import: contraction, convolution, nest, element, affine, fuse, llvm. An optimizer's update of a
+weight is such a value, so that the gradient of a weight need not touch memory. A product has one
+matrix for every place of the leading axes of its output: a batch, or the pixels of a convolution.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pierian.compiler import contraction
+from pierian.compiler import contraction, convolution
 from pierian.compiler import element as el
 from pierian.compiler.affine import Affine, Var, linear, row_major, unflatten, variable
 from pierian.compiler.contraction import Contraction
@@ -24,6 +25,8 @@ LINE = 64  # bytes; scratch begins on a cache line
 
 def contraction_of(equation: Equation) -> Contraction:
     """One matrix of the batch."""
+    if equation.primitive in convolution.PRODUCTS:
+        return convolution.contraction_of(equation)
     a, b = equation.inputs
     ta, tb = equation.params["ta"], equation.params["tb"]
     m, n = equation.output.shape[-2:]
@@ -31,6 +34,12 @@ def contraction_of(equation: Equation) -> Contraction:
     a_row, a_col = (1, a.shape[-1]) if ta else (a.shape[-1], 1)
     b_row, b_col = (1, b.shape[-1]) if tb else (b.shape[-1], 1)
     return Contraction(m, n, k, a_row, a_col, b_row, b_col, equation.output.dtype)
+
+
+def terms(equation: Equation) -> int:
+    """How many products each element of the output is the sum of, at most."""
+    c = contraction_of(equation)
+    return c.k * max(c.terms, 1)
 
 
 def matmul_units(scope: Scope, kernel: Kernel) -> int:
@@ -59,9 +68,16 @@ def emit_matmul(b: ir.IRBuilder, scope: Scope, kernel: Kernel, begin: Any, end: 
 
     def one(at: dict[Var, Any], first: Any, last: Any) -> None:
         reader = Reader(b, scope, at, None, 1)
-        left, right = [_matrix(reader, scope, s, lead) for s in equation.inputs]
         finish = _epilogue(scope, kernel, equation.output, lead, at)
-        contraction.emit(b, c, left, right, scratch, first, last, finish, scope.target)
+        taps: contraction.Taps = ()
+        if equation.primitive in convolution.PRODUCTS:
+            product = convolution.product_of(b, equation, [reader.scalar(i) for i in lead])
+            bases = [scope.pointers[unshaped(s, scope.made)] for s in equation.inputs]
+            left, right = b.gep(bases[0], [product.a]), b.gep(bases[1], [product.b])
+            taps = product.taps
+        else:
+            left, right = [_matrix(reader, scope, s, lead) for s in equation.inputs]
+        contraction.emit(b, c, left, right, scratch, first, last, finish, scope.target, taps)
 
     if batch.extent == 1:
         one({}, begin, end)

@@ -26,12 +26,14 @@ from pierian.compiler import element as el
 from pierian.compiler.control import loop, number
 from pierian.compiler.element import I64
 from pierian.compiler.fuse import Fusion, Kernel
+from pierian.compiler.layout import relayout
 from pierian.compiler.llvm import Library, Target, ir, load, object_code, target, versions
-from pierian.compiler.matmul import emit_matmul, matmul_units
+from pierian.compiler.matmul import emit_matmul, matmul_units, terms
 from pierian.compiler.memory import LINE, Life, Place, arena, nbytes
 from pierian.compiler.nest import Scope, emit_nest, emit_reduce, nest_units, reduce_units
 from pierian.compiler.own_loop import OWN, emit_own
-from pierian.compiler.passes import optimize
+from pierian.compiler.passes import drop_dead, optimize
+from pierian.compiler.pooling import emit_pool, pool_units, through_relu
 from pierian.compiler.runtime import SEGMENT, barrier, pool
 from pierian.compiler.split import split
 from pierian.compiler.stages import Stages
@@ -43,9 +45,15 @@ EMITTERS: dict[str, Any] = {
     "nest": emit_nest,
     "reduce": emit_reduce,
     "matmul": emit_matmul,
+    "pixels_pool_grad": emit_pool,
     **dict.fromkeys(OWN, emit_own),
 }
-UNITS: dict[str, Any] = {"nest": nest_units, "reduce": reduce_units, "matmul": matmul_units}
+UNITS: dict[str, Any] = {
+    "nest": nest_units,
+    "reduce": reduce_units,
+    "matmul": matmul_units,
+    "pixels_pool_grad": pool_units,
+}
 CHECKED = ("index", "scatter", "scatter_add")  # primitives that follow indices from data
 INLINED = 32  # kernels of a segment that LLVM may write into it: beyond, compiling takes long
 SITE = 8  # error words of a kernel: whether, index, length of the axis
@@ -101,7 +109,8 @@ class Program:
         self.updates = updates or {}
         self.target = chosen or target()
         with self.seconds.timed("passes"):
-            self.graph = _settled(split(optimize(graph)))
+            graph = through_relu(optimize(relayout(optimize(graph))))
+            self.graph = _settled(split(drop_dead(graph)))
         with self.seconds.timed("fusion"):
             self.fusion = Fusion(self.graph)
             self.memory = self._update_in_place()
@@ -527,8 +536,7 @@ def nanoseconds(kernel: Kernel, made: Sequence[Equation], symbols: Sequence[Symb
     if equation is not None:
         elements = max([elements, *(math.prod(s.shape) for s in equation.inputs)])
         if kernel.kind == "matmul":
-            inner = equation.inputs[0].shape[-2 if equation.params["ta"] else -1]
-            products = math.prod(kernel.space) * inner
+            products = math.prod(kernel.space) * terms(equation)
             elements = math.prod(kernel.space)
     costs = (products, elements * len(made), sum(map(nbytes, symbols)))
     return max(cost / speed for cost, speed in zip(costs, SPEED, strict=True))

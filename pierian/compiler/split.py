@@ -14,6 +14,7 @@ from pierian.core.graph import Equation, Graph, Symbol
 
 LONG = 1 << 14  # elements that are reduced in two steps
 BLOCK = 4096  # elements of a block, about
+FEW = 4  # rows that are worth summing up for themselves
 
 
 def split(graph: Graph) -> Graph:
@@ -23,8 +24,10 @@ def split(graph: Graph) -> Graph:
         name, output = equation.primitive, equation.output
         (x, *_) = inputs or (output,)
         halves = output.dtype.kind == "f" and output.dtype.itemsize < 4  # rounded once, at the end
-        if name not in REDUCTIONS or math.prod(output.shape) != 1 or halves:
+        if name not in REDUCTIONS or halves:
             return None
+        if math.prod(output.shape) != 1:
+            return _rows_first(new, equation, x)
         while math.prod(x.shape) > LONG:
             shape = blocks(x.shape)
             if shape is None:
@@ -40,6 +43,20 @@ def split(graph: Graph) -> Graph:
         return new.add("reshape", [x], {"shape": output.shape}) if output.shape else x
 
     return rewrite(graph, rule)
+
+
+def _rows_first(new: Graph, equation: Equation, x: Symbol) -> Symbol | None:
+    """Sums over the first axis and others (of what belongs to a channel) without the first one,
+    and then over that one.
+    """
+    axes, size = equation.params["axes"], math.prod(equation.output.shape)
+    if axes[:2] != (0, 1) or x.shape[0] < FEW or size > LONG or math.prod(x.shape) < LONG:
+        return None
+    params = {**equation.params, "axes": axes[1:], "keepdims": True}
+    found = new.add(equation.primitive, [x], params)
+    params = {**equation.params, "axes": (0,), "keepdims": True}
+    found = new.add(equation.primitive, [found], params)
+    return new.add("reshape", [found], {"shape": equation.output.shape})
 
 
 def blocks(shape: tuple[int, ...]) -> tuple[int, ...] | None:

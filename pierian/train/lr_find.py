@@ -32,12 +32,14 @@ class RangeTest:
 
     suggestion  a learning rate to train with.
     lrs         those that were tried, (n,).
-    losses      what they gave, smoothed, (n,).
+    losses      what they gave, (n,).
+    smoothed    the losses that the suggestion follows from, (n,).
     """
 
     suggestion: float
     lrs: np.ndarray
     losses: np.ndarray
+    smoothed: np.ndarray
 
     @property
     def valley(self) -> float:
@@ -62,6 +64,7 @@ class Finder(Callback):
     def __init__(self, start: float, end: float, count: int, stop: bool) -> None:
         self.range, self.every, self.stop = (start, end), count, stop
         self.losses: list[float] = []
+        self.smoothed: list[float] = []
         self.mean = 0.0
 
     def before_fit(self, run: Any) -> None:
@@ -78,10 +81,11 @@ class Finder(Callback):
         for loss in run.losses:
             self.mean = SMOOTH * self.mean + (1 - SMOOTH) * float(loss)
             smoothed = self.mean / (1 - SMOOTH ** (len(self.losses) + 1))
-            best = min(self.losses, default=math.inf)
+            best = min(self.smoothed, default=math.inf)
             if not math.isfinite(smoothed) or (self.stop and smoothed > WORSE * best > 0):
                 raise CancelFit
-            self.losses.append(smoothed)
+            self.losses.append(float(loss))
+            self.smoothed.append(smoothed)
 
     def after_batch(self, run: Any) -> None:
         raise CancelFit
@@ -114,14 +118,15 @@ def range_test(
         for name in ATTRIBUTES:
             attributes.pop(name, None)
         attributes.update(kept)
-    losses = np.array(finder.losses)
+    losses, smoothed = np.array(finder.losses), np.array(finder.smoothed)
     lrs = finder.schedule.table(np.arange(len(losses)))[:, 0]
     if len(losses) < LEAST:
         raise DataError(
             message("lr_find", "the loss must be a number for some steps", f"{LEAST} steps",
                     len(losses), "Pass a smaller start_lr, or look at the data")
         )  # fmt: skip
-    return RangeTest(float(lrs[SUGGEST[suggest](lrs, losses)]), lrs, losses)
+    place = SUGGEST[suggest](lrs, smoothed)
+    return RangeTest(float(lrs[place]), lrs, losses, smoothed)
 
 
 def valley(lrs: np.ndarray, losses: np.ndarray) -> int:

@@ -217,11 +217,11 @@ ONE = np.zeros((1, 3072), np.uint8)
 @pytest.mark.parametrize(
     ("raw", "says"),
     [
-        (b"", "Ran out of input"),
-        (b"nonsense", "unsupported|invalid|could not|unpickling"),
-        (python2(*BATCHES[1])[:-900], "truncated|exhausted|Ran out"),
+        (b"", r"got a damaged file \(EOFError\(\)\)"),
+        (b"nonsense", r"got a damaged file \(KeyError"),
+        (python2(*BATCHES[1])[:-900], r"truncated|damaged file \(EOFError"),
         (pickle.dumps([1, 2]), "list indices"),
-        (pickle.dumps({b"labels": [1]}), "got b'data'"),
+        (pickle.dumps({b"labels": [1]}), "damaged file .*b'data'"),
         (pickle.dumps({b"data": 3, b"labels": [1]}), "has no attribute"),
         (pickle.dumps({b"data": ONE.astype("f4"), b"labels": [1]}), r"an array of 'f4'"),
         (pickle.dumps({b"data": ONE[0], b"labels": [1]}), r"of shape \(3072,\)"),
@@ -241,7 +241,7 @@ def test_mutated_pickles_raise_nothing_but_our_errors():
     for _ in range(1000):
         raw = bytearray(good)
         for place in RNG.integers(0, 400, 2):
-            raw[place] = RNG.integers(0, ord("r"))  # an opcode that can ask for all memory
+            raw[place] = RNG.integers(0, 256)
         try:
             x, y = cifar._pickled("x", "y", bytes(raw))
         except DataError:

@@ -187,9 +187,11 @@ def _pixels(b: ir.IRBuilder, equation: Equation, place: list[Any], group: Any) -
     rows = zip(place, x.shape, w.shape, params["stride"], params["padding"], params["dilation"],
                steps, taps_w, strict=False)  # fmt: skip
     for at, size, kernel, stride, (before, _), dilation, step, tap in rows:
-        start = b.sub(b.mul(at, number(stride)), number(before))
+        start = b.mul(at, number(stride))
+        start = b.sub(start, number(before))
         low, high = _within(b, start, dilation, kernel, size)
-        first = _moved(b, first, b.add(start, b.mul(low, number(dilation))), step)
+        pixel = b.add(start, b.mul(low, number(dilation)))
+        first = _moved(b, first, pixel, step)
         second = _moved(b, second, low, tap)
         taps.append((b.sub(high, low), dilation * step, tap))
     parts = params["groups"]
@@ -212,8 +214,10 @@ def _pixels_input(b: ir.IRBuilder, equation: Equation, place: list[Any], group: 
         every = stride // math.gcd(stride, dilation)
         begin = _first_tap(b, where, stride, dilation, every)
         down = every * dilation // stride
-        pixel = b.sdiv(b.sub(where, b.mul(begin, number(dilation))), number(stride))
-        count = b.sdiv(b.add(b.sub(number(kernel - 1), begin), number(every)), number(every))
+        pixel = b.sub(where, b.mul(begin, number(dilation)))
+        pixel = b.sdiv(pixel, number(stride))
+        count = b.sub(number(kernel - 1 + every), begin)
+        count = b.sdiv(count, number(every))
         none = b.icmp_signed("<", begin, number(0))
         # pixel - i·down has to be in [0, size)
         low = _ceil(b, b.sub(pixel, number(size - 1)), down)
@@ -221,8 +225,10 @@ def _pixels_input(b: ir.IRBuilder, equation: Equation, place: list[Any], group: 
         low = _largest(b, low, number(0))
         high = _least(b, high, count)
         high = b.select(none, low, _largest(b, high, low))
-        first = _moved(b, first, b.sub(pixel, b.mul(low, number(down))), step)
-        second = _moved(b, second, b.add(begin, b.mul(low, number(every))), tap)
+        pixel = b.sub(pixel, b.mul(low, number(down)))
+        first = _moved(b, first, pixel, step)
+        earliest = b.add(begin, b.mul(low, number(every)))
+        second = _moved(b, second, earliest, tap)
         taps.append((b.sub(high, low), -down * step, every * tap))
     parts = params["groups"]
     first = _moved(b, first, group, out // parts)
@@ -239,9 +245,11 @@ def _pixels_weight(b: ir.IRBuilder, equation: Equation, place: list[Any], group:
     rows = zip(place, x.shape, g.shape, params["stride"], params["padding"], params["dilation"],
                steps, pixels, strict=False)  # fmt: skip
     for at, size, count, stride, (before, _), dilation, step, pixel in rows:
-        start = b.sub(b.mul(at, number(dilation)), number(before))
+        start = b.mul(at, number(dilation))
+        start = b.sub(start, number(before))
         low, high = _within(b, start, stride, count, size)
-        first = _moved(b, first, b.add(start, b.mul(low, number(stride))), step)
+        place_ = b.add(start, b.mul(low, number(stride)))
+        first = _moved(b, first, place_, step)
         second = _moved(b, second, low, pixel)
         taps.append((b.sub(high, low), stride * step, pixel))
     parts = params["groups"]

@@ -107,7 +107,8 @@ def test_every_primitive_is_reached_by_a_row(monkeypatch: pytest.MonkeyPatch) ->
             if x.is_floating_point():
                 x.requires_grad_()
         case.fn(*xs)
-    missing = sorted(set(primitive.REGISTRY) - reached)
+    ours = {name for name, p in primitive.REGISTRY.items() if "compiler" not in p.shape.__module__}
+    missing = sorted(ours - reached)  # the compiler has some of its own, in tests/compiler
     assert missing == [], "add a case whose function binds it to tests/ops/cases.py"
 
 

@@ -66,11 +66,11 @@ def test_room_over_budget_is_caught(tmp_path: Path) -> None:
 
 
 def test_too_dense_file_is_caught(tmp_path: Path) -> None:
-    files = {"nn/math.py": "a = 1 + 2 + 3 + 4 + 5\n", "nn/calm.py": "a = 1\nb = 2\n"}
+    files = {"optim/math.py": "a = 1 + 2 + 3 + 4 + 5\n", "optim/calm.py": "a = 1\nb = 2\n"}
     assert size.check(tree(tmp_path, files)).problems == []
-    files = {"nn/math.py": "a = 1 + 2 + 3 + 4 + 5 + 6\n"}
+    files = {"optim/math.py": "a = 1 + 2 + 3 + 4 + 5 + 6\n"}
     (found,) = size.check(tree(tmp_path, files)).problems
-    assert "nn/math.py" in found
+    assert "optim/math.py" in found
     assert "expected <= 11 tokens per code line, got 13.0" in found
 
 

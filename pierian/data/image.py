@@ -239,7 +239,7 @@ class ImageFolder(Dataset):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Look:
     """How pictures shall look: the arguments of `read_image`, checked."""
 

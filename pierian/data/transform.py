@@ -23,7 +23,7 @@ BYTE = np.float32(255)  # what uint8 images are divided by
 FORMATS = ("channels_first", "channels_last")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Transform:
     """Base of what changes a batch: subclasses define `images(x, rng)` for x (b, c, h, w).
 
@@ -100,7 +100,7 @@ class Transform:
             )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Compose:
     """Several transforms, one after the other.
 
@@ -132,7 +132,7 @@ class Compose:
         return x, y
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RandomCrop(Transform):
     """A window of each image at a place of its own, after padding on all sides.
 
@@ -168,7 +168,7 @@ class RandomCrop(Transform):
         return windows[np.arange(n), :, top, left]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CenterCrop(Transform):
     """The window in the middle of each image.
 
@@ -193,7 +193,7 @@ class CenterCrop(Transform):
         return windows[:, :, (down - 1) // 2, (across - 1) // 2].copy()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RandomHorizontalFlip(Transform):
     """Each image mirrored, left for right, with probability `p`.
 
@@ -218,7 +218,7 @@ class RandomHorizontalFlip(Transform):
         return flipped
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RandomVerticalFlip(RandomHorizontalFlip):
     """Each image mirrored, top for bottom, with probability `p`.
 
@@ -233,7 +233,7 @@ class RandomVerticalFlip(RandomHorizontalFlip):
     axis: ClassVar[int] = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RandomRotation(Transform):
     """Each image turned about its middle by an angle of its own, uniform in ±`degrees`.
 
@@ -282,7 +282,7 @@ class RandomRotation(Transform):
         return _as(x.dtype, upper + dy * (lower - upper)).reshape(x.shape)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Resize(Transform):
     """Images of another size: bilinear, with as many pixels averaged as one of the result covers.
 
@@ -309,7 +309,7 @@ class Resize(Transform):
         return _as(x.dtype, down @ x.astype(kind) @ across.T)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ToFloat(Transform):
     """uint8 images as float32 from 0 to 1; floating ones are kept.
 
@@ -326,7 +326,7 @@ class ToFloat(Transform):
         return x / BYTE if x.dtype == np.uint8 else x
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Normalize(Transform):
     """(x - mean) / std, per channel; uint8 images are taken as 0 to 1, so divided by 255 first.
 
@@ -366,7 +366,7 @@ class Normalize(Transform):
         return (x - mean.astype(kind)) * (1 / std).astype(kind)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cutout(Transform):
     """A square of each image erased; its middle is anywhere, so it may reach beyond the border.
 
@@ -398,7 +398,7 @@ class Cutout(Transform):
         return _erased(x, top, left, size, size, self.fill)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RandomErasing(Transform):
     """A rectangle of some images erased, of random area and shape, inside the image.
 
@@ -436,7 +436,7 @@ class RandomErasing(Transform):
         return _erased(x, top, left, high, wide, self.fill)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mixup(Transform):
     """Each image and target mixed with those of another example: λ of one, 1 - λ of the other.
 
@@ -486,7 +486,7 @@ class Mixup(Transform):
         return _as(x.dtype, part * x + (1 - part) * x[other]), share
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CutMix(Mixup):
     """A rectangle of each image replaced by that of another; targets are mixed by area.
 

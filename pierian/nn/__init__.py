@@ -27,6 +27,19 @@ from pierian.nn.activations import (
     Tanh,
 )
 from pierian.nn.containers import ModuleDict, ModuleList, Sequential
+from pierian.nn.convolution import (
+    Conv1d,
+    Conv2D,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+    LazyConv1d,
+    LazyConv2d,
+    LazyConv3d,
+)
+from pierian.nn.embedding import Embedding
 from pierian.nn.layers import Dense, Dropout, Flatten, Identity, Linear
 from pierian.nn.losses import (
     BCELoss,
@@ -41,17 +54,56 @@ from pierian.nn.losses import (
     SSELoss,
 )
 from pierian.nn.module import Module
+from pierian.nn.normalization import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    BatchNormalization,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    LayerNorm,
+    RMSNorm,
+)
 from pierian.nn.parameter import Buffer, Parameter
+from pierian.nn.pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+    AveragePooling2D,
+    AvgPool1d,
+    AvgPool2d,
+    AvgPool3d,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    MaxPool1d,
+    MaxPool2d,
+    MaxPool3d,
+    MaxPooling2D,
+)
 from pierian.nn.registry import register, registered
+from pierian.nn.resampling import PixelShuffle, Unflatten, Upsample, ZeroPad1d, ZeroPad2d, ZeroPad3d
 from pierian.nn.summary import Summary
 
 __all__ = [
-    "Activation", "BCELoss", "BCEWithLogitsLoss", "Buffer", "CrossEntropyLoss", "Dense",
-    "Dropout", "ELU", "Flatten", "GELU", "Hardsigmoid", "Hardswish", "Hardtanh", "HuberLoss",
-    "Identity", "KLDivLoss", "L1Loss", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax",
-    "MSELoss", "Mish", "Module", "ModuleDict", "ModuleList", "NLLLoss", "Parameter", "ReLU",
-    "ReLU6", "SELU", "SSELoss", "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss", "Softmax",
-    "Softplus", "Softsign", "Summary", "Tanh", "functional", "init", "register", "registered",
+    "Activation", "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AdaptiveMaxPool3d", "AveragePooling2D",
+    "AvgPool1d", "AvgPool2d", "AvgPool3d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d",
+    "BatchNorm2d", "BatchNorm3d", "BatchNormalization", "Buffer", "Conv1d", "Conv2D", "Conv2d",
+    "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "CrossEntropyLoss",
+    "Dense", "Dropout", "ELU", "Embedding", "Flatten", "GELU", "GlobalAveragePooling2D",
+    "GlobalMaxPooling2D", "GroupNorm", "Hardsigmoid", "Hardswish", "Hardtanh", "HuberLoss",
+    "Identity", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "KLDivLoss", "L1Loss",
+    "LayerNorm", "LazyConv1d", "LazyConv2d", "LazyConv3d", "LeakyReLU", "Linear", "LogSigmoid",
+    "LogSoftmax", "MSELoss", "MaxPool1d", "MaxPool2d", "MaxPool3d", "MaxPooling2D", "Mish",
+    "Module", "ModuleDict", "ModuleList", "NLLLoss", "Parameter", "PixelShuffle", "RMSNorm",
+    "ReLU", "ReLU6", "SELU", "SSELoss", "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss",
+    "Softmax", "Softplus", "Softsign", "Summary", "Tanh", "Unflatten", "Upsample", "ZeroPad1d",
+    "ZeroPad2d", "ZeroPad3d", "functional", "init", "register", "registered",
 ]  # fmt: skip
 
 for _cls in list(globals().values()):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pierian.base.errors import message
+from pierian.base.dtypes import is_integer
+from pierian.base.errors import DtypeError, message
 from pierian.core.tensor import Tensor, as_tensor
 from pierian.nn.losses import (
     binary_cross_entropy,
@@ -22,6 +23,30 @@ from pierian.nn.losses import (
     smooth_l1_loss,
     sse_loss,
 )
+from pierian.nn.spatial import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    interpolate,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+    pad,
+    pixel_shuffle,
+)
+from pierian.nn.standardize import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from pierian.ops import elementwise as ew
 from pierian.ops.composite import (
     clip,
@@ -36,18 +61,23 @@ from pierian.ops.composite import (
     softsign,
 )
 from pierian.ops.elementwise import relu, tanh
-from pierian.ops.indexing import one_hot
+from pierian.ops.indexing import one_hot, take
 from pierian.ops.linalg import linear
-from pierian.ops.movement import flatten
+from pierian.ops.movement import flatten, unsqueeze
 from pierian.ops.random import Generator, bernoulli
 from pierian.ops.reduction import norm
 
 __all__ = [
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "dropout",
-    "elu", "flatten", "gelu", "hardsigmoid", "hardswish", "hardtanh", "huber_loss", "kl_div",
-    "l1_loss", "leaky_relu", "linear", "log_softmax", "logsigmoid", "mish", "mse_loss",
-    "nll_loss", "normalize", "one_hot", "relu", "relu6", "selu", "sigmoid", "silu",
-    "smooth_l1_loss", "softmax", "softplus", "softsign", "sse_loss", "tanh",
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
+    "adaptive_max_pool2d", "adaptive_max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d",
+    "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv1d", "conv2d",
+    "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cross_entropy",
+    "dropout", "elu", "embedding", "flatten", "gelu", "group_norm", "hardsigmoid", "hardswish",
+    "hardtanh", "huber_loss", "instance_norm", "interpolate", "kl_div", "l1_loss", "layer_norm",
+    "leaky_relu", "linear", "log_softmax", "logsigmoid", "max_pool1d", "max_pool2d", "max_pool3d",
+    "mish", "mse_loss", "nll_loss", "normalize", "one_hot", "pad", "pixel_shuffle", "relu",
+    "relu6", "rms_norm", "selu", "sigmoid", "silu", "smooth_l1_loss", "softmax", "softplus",
+    "softsign", "sse_loss", "tanh",
 ]  # fmt: skip
 
 # The fixed point of mean 0 and variance 1: Klambauer et al. 2017, arXiv:1706.02515.
@@ -126,3 +156,22 @@ def normalize(x: Any, p: float = 2.0, axis: int = 1, eps: float = 1e-12) -> Tens
     tensor([[0.6, 0.8]], dtype=float32)
     """
     return x / ew.maximum(norm(x, p, axis, keepdims=True), eps)
+
+
+def embedding(x: Any, weight: Any, padding_idx: int | None = None) -> Tensor:
+    """The rows of `weight` that the ids `x` name; that of padding_idx gets no gradient.
+
+    Shapes:  x (...), weight (n, d) -> (..., d).
+    Dtypes:  x whole numbers, 0 <= x < n.
+    Raises:  DtypeError for other ids, IndexError for ids out of range.
+    """
+    x, weight = as_tensor(x), as_tensor(weight)
+    if not is_integer(x.dtype):
+        raise DtypeError(
+            message("embedding", "ids must be whole numbers", "int64", f"x of {x.dtype}",
+                    "Cast with x.long()")
+        )  # fmt: skip
+    y = take(weight, x, 0)
+    if padding_idx is None:
+        return y
+    return ew.where(unsqueeze(x == padding_idx % weight.shape[0], -1), y.detach(), y)

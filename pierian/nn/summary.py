@@ -26,8 +26,13 @@ def _matmul_flops(out: np.ndarray, a: np.ndarray, _b: np.ndarray, ta: bool, tb: 
     return 2 * out.size * a.shape[-2 if ta else -1]
 
 
+def _conv_flops(out: np.ndarray, a: np.ndarray, w: np.ndarray, **options: Any) -> int:
+    """Padding counts as other pixels do; `size` is given where a transposed convolution widens."""
+    return 2 * (a if "size" in options else out).size * (w.size // w.shape[0])
+
+
 # Contractions only, a multiply-add as 2: what is left is small beside them.
-FLOPS: dict[str, Any] = {"matmul": _matmul_flops}
+FLOPS: dict[str, Any] = {"matmul": _matmul_flops, "conv": _conv_flops, "conv_input": _conv_flops}
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from pierian import nn
 from pierian.nn.functional import __all__ as FUNCTIONS
 from pierian.nn.module import Module
 from pierian.testing import TOLERANCES, agree, compare, gradcheck
+from tests.nn import image_cases
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(4, 3, 5))
@@ -291,14 +292,15 @@ def test_loss_matches_torch_with_gradients(row: Loss) -> None:
 
 # Completeness
 
-ELSEWHERE = {  # public names that are no layers or losses; tested in the file of the same name
-    "Buffer", "Module", "ModuleDict", "ModuleList", "Parameter", "Summary", "functional", "init",
-    "register", "registered",
+ELSEWHERE = {  # no layers of floats, or losses; tested in the file of the same name
+    "Buffer", "Embedding", "Module", "ModuleDict", "ModuleList", "Parameter", "Summary",
+    "functional", "init", "register", "registered",
 }  # fmt: skip
 
 
 def test_every_public_name_is_in_a_table_and_has_a_docstring_with_shapes() -> None:
     rows = {type(row.make()).__name__ for row in LAYERS.values()}
+    rows |= {row.name for row in image_cases.ROWS.values()}  # swept by test_images.py
     assert rows | {row.name for row in LOSSES.values()} | ELSEWHERE == set(nn.__all__)
     for name in nn.__all__:
         thing = getattr(nn, name)

@@ -171,7 +171,9 @@ def _conv_input(
     for block in _blocks(len(g), _unfolded(channels, kernel, out), images.itemsize):
         examples = block.stop - block.start
         columns = images[..., block].reshape(groups, rows, math.prod(out) * examples)
-        spread = np.matmul(matrix, columns).reshape(channels, *kernel, *out, examples)
+        # NumPy has no fast product of a column and a row, which depthwise filters need
+        spread = matrix * columns if rows == 1 else np.matmul(matrix, columns)
+        spread = spread.reshape(channels, *kernel, *out, examples)
         part = np.zeros((channels, *wide, examples), spread.dtype)
         for tap, place in taps(kernel, stride, dilation, out):
             part[(slice(None), *place)] += spread[(slice(None), *tap)]

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from pierian.compiler.order import order_of
 from pierian.core.tensor import Mode, Tensor, memory, stamper
 from pierian.core.trace import Traced, wants_grad
 
@@ -45,6 +46,7 @@ class Guard:
         self.captured = list(traced.captured)
         first = len(traced.graph.inputs) - len(self.captured)
         self.kinds = [(s.shape, s.dtype) for s in traced.graph.inputs[first:]]
+        self.orders = [order_of(t.value) for t in self.captured]
         self.wanted = [wants_grad(t) for t in self.captured]
         place = {id(t): i for i, t in enumerate(self.captured)}
         self.updated = [place[id(t)] for t in traced.updated]
@@ -93,11 +95,13 @@ class Guard:
         for state, name, value in self.attributes:
             if differ(state.get(name), value):
                 return f"{name} changed {value!r} -> {state.get(name)!r}"
-        for tensor, value, kind, wanted in zip(
-            captured, values, self.kinds, self.wanted, strict=True
+        for tensor, value, kind, order, wanted in zip(
+            captured, values, self.kinds, self.orders, self.wanted, strict=True
         ):
             if type(value) is not np.ndarray or (value.shape, value.dtype) != kind:
                 return f"a captured tensor changed {describe(*kind)} -> {value!r}"
+            if order_of(value) != order:
+                return "the memory of a captured tensor is laid out in another way"
             if wants_grad(tensor) != wanted:
                 return f"requires_grad of a captured tensor changed {wanted} -> {not wanted}"
         written = [values[i] for i in self.updated]

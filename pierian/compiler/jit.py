@@ -24,6 +24,7 @@ from pierian.base.errors import CompileError, TraceError, message
 from pierian.base.notice import notice
 from pierian.compiler.guard import Guard, describe, names_read
 from pierian.compiler.number import NUMBERS, as_inputs
+from pierian.compiler.order import order_of
 from pierian.core.graph import Graph, Symbol
 from pierian.core.tensor import Tensor, as_tensor, leaked, mode
 from pierian.core.trace import Traced, wants_grad
@@ -337,7 +338,8 @@ def _program(traced: Traced) -> Program:
     place = {id(t): first + i for i, t in enumerate(traced.captured)}
     results = len(traced.open)
     updates = {results + i: place[id(t)] for i, t in enumerate(traced.updated)}
-    program = Program(traced.graph, updates)
+    orders = {first + i: order_of(t.value) for i, t in enumerate(traced.captured)}
+    program = Program(traced.graph, updates, orders={i: o for i, o in orders.items() if o})
     program.load()
     return program
 

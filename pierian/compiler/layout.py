@@ -9,9 +9,11 @@ arithmetic in whatever reads it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from pierian.compiler.convolution import NATIVE, filters, inside, outside
+import numpy as np
+
+from pierian.compiler.convolution import NATIVE, Sizes, filters, inside
 from pierian.compiler.element import pointwise
 from pierian.compiler.fuse import REDUCTIONS
 from pierian.compiler.passes import rewrite
@@ -23,77 +25,101 @@ THIN = 4  # channels of an image that are too few to be what is added up, or the
 BY_AXIS = {"pad": ("low", "high", "interior"), "slice": ("starts", "stops", "steps")}
 
 
-def relayout(graph: Graph) -> Graph:
-    """`graph` with convolutions as they are computed, and images inside as those want them."""
-    if not any(e.primitive in NATIVE or is_chain(e) for e in graph.equations):
+def reorder(graph: Graph, updates: Mapping[int, int], orders: Mapping[int, Sizes]) -> Graph:
+    """`graph` for inputs with their axes in other orders, and what replaces them in those too."""
+    if not orders:
         return graph
-    return rewrite(graph, _Layout().rule)
+    new = Graph()
+    place: dict[Symbol, Symbol] = {}
+    for i, symbol in enumerate(graph.inputs):
+        shape = tuple(symbol.shape[axis] for axis in orders.get(i, range(len(symbol.shape))))
+        place[symbol] = new.add_input(shape, symbol.dtype)
+    for symbol, value in graph.constants.items():
+        place[symbol] = new.add_constant(value)
+    for i, axes in orders.items():
+        symbol = graph.inputs[i]
+        place[symbol] = new.add("permute", [place[symbol]], {"axes": _inverse(axes)})
+    for equation in graph.equations:
+        inputs = [place[symbol] for symbol in equation.inputs]
+        place[equation.output] = new.add(equation.primitive, inputs, equation.params)
+    new.outputs = [place[symbol] for symbol in graph.outputs]
+    for output, i in updates.items():
+        if i in orders:
+            new.outputs[output] = new.add("permute", [new.outputs[output]], {"axes": orders[i]})
+    return new
+
+
+def relayout(graph: Graph) -> Graph:
+    """`graph` with convolutions as they are computed, and all between them in their layout."""
+    layout = _Layout()
+    found = rewrite(graph, layout.rule)
+    return found if layout.twins else graph
 
 
 class _Layout:
-    """For images of the new graph, the value with its pixels outermost."""
+    """For values of the new graph that are computed with their axes in another order: the twin
+    that has them so, and that order.
+    """
 
     def __init__(self) -> None:
-        self.twins: dict[Symbol, Symbol] = {}
+        self.twins: dict[Symbol, tuple[Symbol, Sizes]] = {}
 
     def rule(self, new: Graph, equation: Equation, inputs: tuple[Symbol, ...]) -> Symbol | None:
         name, output = equation.primitive, equation.output
         order = len(output.shape)
+        if name == "permute" and inputs[0] in new.inputs and order > 2:  # see `reorder`
+            return self.turned(new, inputs[0], _inverse(equation.params["axes"]))
         if name in NATIVE:
             return self.convolution(new, equation, inputs)
         if is_chain(equation):
-            operands = [self.twin(new, symbol, order) for symbol in inputs]
-            return self.image(new, CHAINS[name](new, equation, operands))
-        if not any(symbol in self.twins for symbol in inputs):
+            operands = [self.twin(new, symbol, inside(order)) for symbol in inputs]
+            return self.turned(new, CHAINS[name](new, equation, operands), inside(order))
+        known = [symbol for symbol in inputs if symbol in self.twins]
+        if not known:
             return None
         if name in REDUCTIONS:
             return self.reduction(new, equation, inputs[0])
-        (x, *_) = inputs
-        same = all(len(symbol.shape) <= order for symbol in inputs)
-        if same and (pointwise(name, [s.dtype for s in inputs]) or name in ("where", "cast")):
-            return self.pointwise(new, equation, inputs)
-        if name in BY_AXIS and x in self.twins:
-            axes = inside(order)
-            params = dict(equation.params)
+        twin, axes = self.twins[known[0]]
+        if len(axes) != order:
+            return None
+        if pointwise(name, [s.dtype for s in inputs]) or name in ("where", "cast"):
+            twins = [self.twin(new, symbol, axes) for symbol in inputs]
+            return self.turned(new, new.add(name, twins, equation.params), axes)
+        params = dict(equation.params)
+        if name in BY_AXIS:
             for key in BY_AXIS[name]:
                 params[key] = tuple(params[key][axis] for axis in axes)
-            return self.image(new, new.add(name, [self.twins[x]], params))
-        if name == "expand" and x in self.twins:
-            shape = tuple(output.shape[axis] for axis in inside(order))
-            return self.image(new, new.add(name, [self.twins[x]], {"shape": shape}))
+            return self.turned(new, new.add(name, [twin], params), axes)
+        if name == "expand":
+            shape = tuple(output.shape[axis] for axis in axes)
+            return self.turned(new, new.add(name, [twin], {"shape": shape}), axes)
         return None
 
-    def image(self, new: Graph, twin: Symbol) -> Symbol:
-        """What stands for `twin` where images are (n, c, *size)."""
-        axes = outside(len(twin.shape))
-        symbol = new.add("permute", [twin], {"axes": axes})
-        self.twins[symbol] = twin
+    def turned(self, new: Graph, twin: Symbol, axes: Sizes) -> Symbol:
+        """What stands for `twin`, which has its axes in that order, where they are as usual."""
+        symbol = new.add("permute", [twin], {"axes": _inverse(axes)})
+        self.twins[symbol] = twin, axes
         return symbol
 
-    def twin(self, new: Graph, symbol: Symbol, order: int) -> Symbol:
-        """`symbol`, or one that is broadcast to images, with its pixels outermost."""
-        if symbol in self.twins:
-            return self.twins[symbol]
+    def twin(self, new: Graph, symbol: Symbol, axes: Sizes) -> Symbol:
+        """`symbol`, or one that is broadcast, with its axes in that order."""
+        known = self.twins.get(symbol)
+        if known is not None and known[1] == axes:
+            return known[0]
         shape = symbol.shape
         if not shape or math.prod(shape) == 1:
             return new.add("reshape", [symbol], {"shape": ()}) if shape else symbol
-        if len(shape) < order:
-            wide = (1,) * (order - len(shape)) + shape
+        if len(shape) < len(axes):
+            wide = (1,) * (len(axes) - len(shape)) + shape
             symbol = new.add("reshape", [symbol], {"shape": wide})
-        return new.add("permute", [symbol], {"axes": inside(order)})
-
-    def pointwise(self, new: Graph, equation: Equation, inputs: Sequence[Symbol]) -> Symbol:
-        order = len(equation.output.shape)
-        twins = [self.twin(new, symbol, order) for symbol in inputs]
-        return self.image(new, new.add(equation.primitive, twins, equation.params))
+        return new.add("permute", [symbol], {"axes": axes})
 
     def reduction(self, new: Graph, equation: Equation, x: Symbol) -> Symbol:
-        twin, params = self.twins[x], equation.params
-        order = inside(len(x.shape))
+        (twin, order), params = self.twins[x], equation.params
         axes = tuple(sorted(order.index(axis) for axis in params["axes"]))
         found = new.add(equation.primitive, [twin], {**params, "axes": axes})
         if params["keepdims"]:
-            return self.image(new, found)
+            return self.turned(new, found, order)
         kept = [axis for axis in order if axis not in params["axes"]]
         if kept == sorted(kept):
             return found
@@ -103,28 +129,33 @@ class _Layout:
     def convolution(self, new: Graph, equation: Equation, inputs: Sequence[Symbol]) -> Symbol:
         name, params = equation.primitive, equation.params
         order, groups = len(equation.output.shape), params["groups"]
-        operands = [self.twin(new, symbol, order) for symbol in inputs]
-        if name != "conv_weight":
-            operands[1] = new.add("permute", [inputs[1]], {"axes": filters(order)})
+        second = inside(order) if name == "conv_weight" else filters(order)
+        operands = [
+            self.twin(new, symbol, axes)
+            for symbol, axes in zip(inputs, (inside(order), second), strict=True)
+        ]
         if name == "conv_weight" and groups == 1 and operands[0].shape[-1] <= THIN:
-            return self.thin(new, equation, operands)
-        found = new.add(NATIVE[name], operands, params)
+            found = _thin(new, equation, operands)
+        else:
+            found = new.add(NATIVE[name], operands, params)
         if groups > 1:  # (…, groups, rows, c) to (…, rows, groups · c)
             lead = tuple(range(order - 2))
             axes = (*lead, order - 1, order - 2, order)
             found = new.add("permute", [found], {"axes": axes})
             *shape, parts, each = found.shape
             found = new.add("reshape", [found], {"shape": (*shape, parts * each)})
-        if name != "conv_weight":
-            return self.image(new, found)
-        axes = (order - 1, order - 2, *range(order - 2))
-        return new.add("permute", [found], {"axes": axes})
+        return self.turned(new, found, filters(order) if name == "conv_weight" else inside(order))
 
-    def thin(self, new: Graph, equation: Equation, operands: list[Symbol]) -> Symbol:
-        """The gradient of a filter of few channels: on a padded image, row by row."""
-        params, order = equation.params, len(equation.output.shape)
-        x = padded(new, operands[0], params["padding"], 0.0)
-        params = {**params, "padding": ((0, 0),) * (order - 2)}
-        found = new.add("pixels_thin_weight", [x, operands[1]], params)
-        axes = (order - 1, order - 3, *range(order - 3), order - 2)
-        return new.add("permute", [found], {"axes": axes})
+
+def _thin(new: Graph, equation: Equation, operands: list[Symbol]) -> Symbol:
+    """The gradient of a filter of few channels: on a padded image, row by row."""
+    params, order = equation.params, len(equation.output.shape)
+    x = padded(new, operands[0], params["padding"], 0.0)
+    params = {**params, "padding": ((0, 0),) * (order - 2)}
+    found = new.add("pixels_thin_weight", [x, operands[1]], params)
+    axes = (*range(order - 3), order - 2, order - 3, order - 1)
+    return new.add("permute", [found], {"axes": axes})
+
+
+def _inverse(axes: Sizes) -> Sizes:
+    return tuple(int(axis) for axis in np.argsort(axes))

@@ -26,7 +26,7 @@ from pierian.compiler import element as el
 from pierian.compiler.control import loop, number
 from pierian.compiler.element import I64
 from pierian.compiler.fuse import Fusion, Kernel
-from pierian.compiler.layout import relayout
+from pierian.compiler.layout import relayout, reorder
 from pierian.compiler.llvm import Library, Target, ir, load, object_code, target, versions
 from pierian.compiler.matmul import emit_matmul, matmul_units, terms
 from pierian.compiler.memory import LINE, Life, Place, arena, nbytes
@@ -100,15 +100,21 @@ class Program:
     Args:  updates  which output replaces the value of which input, by number: it is written into
                     the input's own memory. The others get fresh memory.
            chosen   the CPU to generate code for, if it is not this one.
+           orders   of inputs whose rows in memory are not along their last axis: `order_of` them.
     """
 
     def __init__(
-        self, graph: Graph, updates: dict[int, int] | None = None, chosen: Target | None = None
-    ) -> None:
+        self, graph: Graph, updates: dict[int, int] | None = None, chosen: Target | None = None,
+        orders: dict[int, tuple[int, ...]] | None = None,
+    ) -> None:  # fmt: skip
         self.seconds = Stages()
-        self.updates = updates or {}
+        self.updates, self.orders = updates or {}, orders or {}
+        self._turned: dict[
+            int, tuple[Any, Any]
+        ] = {}  # slot -> an input, and it as the code sees it
         self.target = chosen or target()
         with self.seconds.timed("passes"):
+            graph = reorder(graph, self.updates, self.orders)
             graph = through_relu(optimize(relayout(optimize(graph))))
             self.graph = _settled(split(drop_dead(graph)))
         with self.seconds.timed("fusion"):
@@ -403,7 +409,7 @@ class Program:
                         else:
                             self._host(part)
             for slot in self._copied & self._replaced:
-                np.copyto(arrays[slot], self._values[slot])
+                np.copyto(self._inputs[slot], self._values[slot])
             results = self._values[first:]
             self._values[: len(arrays)] = [None] * len(arrays)
             self._values[first:] = [None] * len(results)
@@ -415,6 +421,8 @@ class Program:
         Kernels rely on rows without gaps, and on memory that is replaced being nobody else's.
         """
         given = self._given
+        if self.orders:
+            arrays = self._as_ordered(arrays)
         self._values[: len(arrays)] = arrays
         for slot, array in enumerate(arrays):
             if array is given[slot]():
@@ -427,8 +435,20 @@ class Program:
                 self._copied.discard(slot)
             else:
                 self._copied.add(slot)
+        self._inputs = arrays
         for slot in self._copied:
             self._hold(slot, np.array(arrays[slot], order="C"))
+
+    def _as_ordered(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The inputs, with their axes in the order in which they are in memory."""
+        found = list(arrays)
+        for slot, axes in self.orders.items():
+            known = self._turned.get(slot)
+            if known is None or known[0]() is not arrays[slot]:
+                known = weakref.ref(arrays[slot]), arrays[slot].transpose(axes)
+                self._turned[slot] = known
+            found[slot] = known[1]
+        return found
 
     def _meet(self, slot: int, array: np.ndarray, other: int) -> bool:
         """Whether the array in a slot shares memory with that in another one."""

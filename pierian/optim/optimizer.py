@@ -242,7 +242,8 @@ class Optimizer:
             if p not in self.state:
                 self.state[p] = {"step": count}
                 for name, value in self.slots(group).items():
-                    self.state[p][name] = make(np.full(p.shape, value, p.dtype))
+                    like = p.value if type(p.value) is np.ndarray else np.empty(p.shape, p.dtype)
+                    self.state[p][name] = make(np.full_like(like, value))  # rows as those of p
 
     def state_dict(self) -> dict[str, Any]:
         """State and settings in PyTorch's structure; its tensors share memory with the state.

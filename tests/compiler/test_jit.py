@@ -923,3 +923,35 @@ def grad_mode_is_left_alone() -> Iterator[None]:
     yield
     assert pr.is_grad_enabled()
     assert isinstance(pr.jit(f), Jit)
+
+
+def test_tensors_whose_memory_is_in_another_order_are_used_as_they_are() -> None:
+    draw = np.random.default_rng(0).standard_normal((4, 3, 2)).astype(np.float32)
+    results = []
+    for axes in (None, (2, 0, 1), (1, 2, 0)):
+        state = pr.tensor(draw)
+        if axes is not None:
+            state.value = np.ascontiguousarray(draw.transpose(axes)).transpose(np.argsort(axes))
+        before = state.value
+
+        @pr.jit
+        def step(x: Any, state: Any = state) -> Any:
+            state.copy_(state * 0.5 + x)
+            return (state * state).sum(0)
+
+        results.append([step(pr.tensor(draw)).numpy().copy() for _ in range(3)][-1])
+        assert state.value is before and step.traces == 1
+        program = next(iter(step.entries.values()))[0].program
+        assert not program._copied and (axes is None or program.orders)
+        results.append(state.numpy().copy())
+    for a, b in zip(results[2:], results * 2, strict=False):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_memory_that_is_laid_out_anew_is_traced_anew() -> None:
+    state = pr.tensor(np.arange(6.0).reshape(2, 3))
+    add = pr.jit(lambda x: state + x)
+    expected = add(pr.tensor(1.0)).numpy().copy()
+    state.value = np.asfortranarray(state.value)
+    np.testing.assert_array_equal(add(pr.tensor(1.0)).numpy(), expected)
+    assert add.traces == 2

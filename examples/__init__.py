@@ -1,0 +1,1 @@
+"""One runnable program per row of the five texts; `python -m examples` runs them all."""

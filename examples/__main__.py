@@ -1,0 +1,182 @@
+"""Runs the example programs, checks every figure, and prints a table of results and times.
+
+    python -m examples                    all of them, each in a process of its own
+    python -m examples scratch_xor keras  those whose names begin so
+    python -m examples --sample           on the bundled sample of MNIST, as CI does
+
+To add a program: a file `examples/<face>_<what>.py` of at most 60 lines of our own, with
+
+    TITLE = "XOR"                              one line for the table
+    NEEDS = ("mnist", "matplotlib")            data sets and packages without which it is skipped
+    GOALS = {"right of 4": ">= 4"}             figure -> what it must satisfy: >= <= == and a number
+    SAMPLE = {"accuracy": ">= 0.8"}            optional: GOALS on the bundled sample of MNIST
+    def main() -> dict[str, float]: ...        runs it and gives the figures that GOALS names
+
+    if __name__ == "__main__":
+        print(main(), "beside", GOALS)
+
+TITLE, NEEDS, GOALS and SAMPLE are read without running the file, so they are literals. A figure may
+have several goals, in a list. Under `--sample` only programs that have SAMPLE or need no data run;
+`pierian.data.mnist()` then gives the sample. A file whose name begins with "_" is no program.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+import importlib.util
+import json
+import operator
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pierian.base.errors import DataError
+from pierian.data import fashion_mnist, mnist
+
+FOLDER = Path(__file__).resolve().parent
+DATA = {"mnist": mnist, "fashion-mnist": fashion_mnist}  # what NEEDS may name besides packages
+HOLDS = {">=": operator.ge, "<=": operator.le, "==": operator.eq}
+RESULT = "examples: result "  # begins the line with which a program's process ends
+LIMIT = 1_800  # seconds after which a program is given up
+
+
+@dataclass(frozen=True)
+class Program:
+    """One example as its file describes it."""
+
+    name: str
+    TITLE: str
+    GOALS: dict[str, Any]
+    NEEDS: tuple[str, ...] = ()
+    SAMPLE: dict[str, Any] = field(default_factory=dict)
+
+    def lacks(self, sample: bool) -> str:
+        """Why it cannot run here; empty when it can."""
+        if sample and "mnist" in self.NEEDS and not self.SAMPLE:
+            return "has no goals for the bundled sample"
+        missing = [need for need in self.NEEDS if not there(need, sample)]
+        return f"needs {', '.join(missing)}" if missing else ""
+
+    def goals(self, sample: bool) -> Iterator[tuple[str, str]]:
+        """(figure, what it must satisfy), one by one."""
+        for figure, wanted in ((sample and self.SAMPLE) or self.GOALS).items():
+            for goal in [wanted] if isinstance(wanted, str) else wanted:
+                yield figure, goal
+
+
+def there(need: str, sample: bool) -> bool:
+    """Whether a data set or package can be had without a download."""
+    if need not in DATA:
+        return importlib.util.find_spec(need) is not None
+    try:
+        DATA[need](source="bundled" if sample else "local")
+    except DataError:
+        return False
+    return True
+
+
+def programs(folder: Path = FOLDER) -> list[Program]:
+    """All programs of the folder, by name."""
+    return [read(path) for path in sorted(folder.glob("[!_]*.py"))]
+
+
+def read(path: Path) -> Program:
+    """What one file says of itself."""
+    said = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="TITLE" | "NEEDS" | "GOALS" | "SAMPLE" as name)]):
+                said[name] = ast.literal_eval(node.value)
+    if "TITLE" not in said or "GOALS" not in said:
+        raise SystemExit(f"{path.name}: a program must say TITLE and GOALS at its top level.")
+    return Program(path.stem, **said)
+
+
+def holds(figure: float, goal: str) -> bool:
+    """Whether a figure satisfies a goal such as ">= 0.9"."""
+    relation, number = goal.split()
+    return bool(HOLDS[relation](figure, float(number)))
+
+
+def run(program: Program, sample: bool, loud: bool) -> tuple[dict[str, float], float, str]:
+    """The figures of one program, its seconds, and what went wrong."""
+    environment = dict(os.environ)
+    if sample:
+        environment |= {"PIERIAN_DATA": "", "PIERIAN_CACHE": str(FOLDER), "PIERIAN_OFFLINE": "1"}
+    command = [sys.executable, "-m", "examples", "--one", program.name]
+    started = time.perf_counter()
+    try:
+        done = subprocess.run(
+            command, cwd=FOLDER.parent, env=environment, text=True, stdout=subprocess.PIPE,
+            stderr=None if loud else subprocess.PIPE, timeout=LIMIT,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return {}, LIMIT, f"gave no result in {LIMIT} s"
+    seconds = time.perf_counter() - started
+    *said, last = done.stdout.splitlines() or [""]
+    if loud:
+        print(*said, sep="\n")
+    if done.returncode or not last.startswith(RESULT):
+        return {}, seconds, (done.stderr or f"ended with {done.returncode}").strip()
+    return json.loads(last.removeprefix(RESULT)), seconds, ""
+
+
+def report(program: Program, sample: bool, loud: bool) -> bool:
+    """Runs one program and prints its rows; whether nothing failed."""
+    lack = program.lacks(sample)
+    if lack:
+        print(row(program.name, "", "", "", f"skipped: {lack}", ""), flush=True)
+        return True
+    figures, seconds, fault = run(program, sample, loud)
+    if fault:
+        print(row(program.name, "", "", "", "FAILED", f"{seconds:.1f}"), fault, sep="\n")
+        return False
+    good = True
+    for figure, goal in program.goals(sample):
+        value = figures.get(figure, float("nan"))
+        met = holds(value, goal)
+        good &= met
+        verdict = "ok" if met else "MISSED"
+        print(row(program.name, figure, f"{value:.4g}", goal, verdict, f"{seconds:.1f}"))
+    sys.stdout.flush()
+    return good
+
+
+def row(*cells: str) -> str:
+    """One line of the table."""
+    widths = (28, 34, 10, 12, 8, 8)
+    return " ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def main(argv: list[str]) -> int:
+    """Runs what was asked for; the exit status is 1 when a figure was missed."""
+    parser = argparse.ArgumentParser(prog="python -m examples", description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", help="beginnings of the names of programs")
+    parser.add_argument("--sample", action="store_true", help="on the bundled sample of MNIST")
+    parser.add_argument("--list", action="store_true", help="only say which there are")
+    parser.add_argument("--loud", action="store_true", help="show what the programs print")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    options = parser.parse_args(argv)
+    if options.one:
+        figures = importlib.import_module(f"examples.{options.one}").main()
+        print(f"\n{RESULT}{json.dumps({name: float(value) for name, value in figures.items()})}")
+        return 0
+    chosen = [p for p in programs() if p.name.startswith(tuple(options.names) or "")]
+    if options.list:
+        print(*(f"{p.name:28} {p.TITLE}" for p in chosen), sep="\n")
+        return 0
+    print(row("program", "figure", "got", "goal", "", "seconds"))
+    results = [report(program, options.sample, options.loud) for program in chosen]
+    print(f"{sum(results)} of {len(results)} programs without a fault")
+    return 0 if all(results) and results else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -395,7 +395,7 @@ class Program:
         if not self._loaded:
             self.load()
         with self._lock:
-            self._take(arrays)
+            arrays = self._take(arrays)
             first = len(self.slots) - len(self.results)
             for slot, symbol in enumerate(self.results, first):
                 self._hold(slot, np.empty(symbol.shape, symbol.dtype))
@@ -409,14 +409,14 @@ class Program:
                         else:
                             self._host(part)
             for slot in self._copied & self._replaced:
-                np.copyto(self._inputs[slot], self._values[slot])
+                np.copyto(arrays[slot], self._values[slot])
             results = self._values[first:]
             self._values[: len(arrays)] = [None] * len(arrays)
             self._values[first:] = [None] * len(results)
             return results
 
-    def _take(self, arrays: Sequence[np.ndarray]) -> None:
-        """Point the table at the inputs, or at copies.
+    def _take(self, arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """Point the table at the inputs, or at copies; gives the inputs as the code sees them.
 
         Kernels rely on rows without gaps, and on memory that is replaced being nobody else's.
         """
@@ -435,9 +435,9 @@ class Program:
                 self._copied.discard(slot)
             else:
                 self._copied.add(slot)
-        self._inputs = arrays
         for slot in self._copied:
             self._hold(slot, np.array(arrays[slot], order="C"))
+        return arrays
 
     def _as_ordered(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The inputs, with their axes in the order in which they are in memory."""

@@ -91,8 +91,8 @@ def test_a_mean_far_from_zero_costs_its_own_rounding_only() -> None:
     far = x + f32(4096)  # where float32 goes in steps of 5e-4; by squares all would be lost
     exact = far.astype(float)
     wanted = (exact - exact.mean(0)) / np.sqrt(exact.var(0) + 1e-5)
-    compare("batch", nn.BatchNorm1d(4)(far), wanted.astype(f32), 1e-3)
-    compare("layer", nn.LayerNorm(64)(far.T), wanted.astype(f32).T, 1e-3)
+    compare("batch", nn.BatchNorm1d(4)(far), wanted.astype(f32), 3e-3)
+    compare("layer", nn.LayerNorm(64)(far.T), wanted.astype(f32).T, 3e-3)
 
 
 def test_halves_are_summed_in_float32() -> None:

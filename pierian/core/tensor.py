@@ -310,7 +310,7 @@ class Tensor:
         return format(self.item(), spec) if spec else repr(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        copy = self._copy(self._concrete("deepcopy").copy())
+        copy = self._copy(self._concrete("deepcopy").copy(order="K"))
         if self._grad is not None:
             copy._grad = self._grad.__deepcopy__(memo)
         memo[id(self)] = copy

@@ -109,7 +109,7 @@ def rebuild(record: Mapping[str, Any], arrays: dict[str, np.ndarray], where: str
     for name, tensor in owners(model).items():
         if name not in tied:
             tensor.requires_grad_(False)
-            tensor.value = state[name]
+            tensor.value = _laid_out(state[name], tensor.value)
             tensor.requires_grad_(isinstance(tensor, Parameter) and name not in record["frozen"])
     if record["inputs"] is not None:
         inputs = [Spec(tuple(s["shape"]), as_dtype(s["dtype"])) for s in record["inputs"]]
@@ -204,6 +204,15 @@ class Parts(Mapping[str, Module]):
 
     def __len__(self) -> int:
         return len(self.nodes)
+
+
+def _laid_out(array: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """`array` with its axes in memory in the order of those of `like`."""
+    if like.flags.c_contiguous or like.shape != array.shape:
+        return array
+    found = np.empty_like(like, array.dtype)
+    found[...] = array
+    return found
 
 
 def _put(module: Module, name: str, part: Module) -> None:

@@ -25,6 +25,15 @@ from pierian.ops.operands import cast
 from pierian.ops.window import padding_pairs, per_axis
 
 
+def _filters(shape: tuple[int, ...]) -> np.ndarray:
+    """An array of that shape whose rows in memory are along its first axis: compiled convolutions
+    multiply by a matrix (in, out) for every place of the filter.
+    """
+    first, second, *kernel = shape
+    memory = np.empty((*kernel, second, first), float32)
+    return memory.transpose(len(shape) - 1, len(shape) - 2, *range(len(kernel)))
+
+
 class Convolution(Image):
     """What all convolutions share; `in_channels` None waits for the first input.
 
@@ -71,7 +80,7 @@ class Convolution(Image):
         ends = (channels, self.out_channels) if self.transposed else (self.out_channels, channels)
         shape = (ends[0], ends[1] // self.groups, *self.kernel_size)
         with untraced():
-            self.weight = Parameter(np.empty(shape, float32))
+            self.weight = Parameter(_filters(shape))
             self.bias = Parameter(np.empty(self.out_channels, float32)) if self.use_bias else None
             self.reset_parameters()
         self._built = True

@@ -48,7 +48,7 @@ class ExponentialMovingAverage(Callback):
     def before_fit(self, run: Any) -> None:
         every = [*run.model.parameters(), *run.model.buffers()]
         self.tensors = [t for t in every if is_floating(t.dtype)]
-        self.averages = [make(t.numpy().copy()) for t in self.tensors]
+        self.averages = [make(t.numpy().copy(order="K")) for t in self.tensors]
         self.count.value[...], self.swapped = 0.0, False
 
     def after_batch(self, run: Any) -> None:
@@ -80,7 +80,7 @@ class ExponentialMovingAverage(Callback):
     def swap(self) -> None:
         """Exchange the weights of the model with their averages."""
         for tensor, average in zip(self.tensors, self.averages, strict=True):
-            kept = tensor.value.copy()
+            kept = tensor.value.copy(order="K")
             with no_grad():
                 assign(tensor, make(average.value))
                 assign(average, make(kept))

@@ -118,8 +118,11 @@ def _max_pool_grad(
     hits = _winners(x, kernel, stride, padding, dilation)
     wide = padded(np.zeros_like(x), padding, 0.0)
     places = _windows(wide, kernel, stride, dilation, g.shape[2:])
+    slopes = np.empty_like(hits[0], g.dtype)  # in the memory order of x
+    slopes[...] = g
+    finite = np.isfinite(g).all()  # a product is much faster than a choice, but inf · 0 is NaN
     for hit, place in zip(hits, places, strict=True):
-        place += np.where(hit, g, g.dtype.type(0))
+        place += slopes * hit if finite else np.where(hit, slopes, g.dtype.type(0))
     return wide[(..., *inside(x.shape[2:], padding))]
 
 

@@ -287,6 +287,24 @@ def as_dataset(where: str, source: Any) -> Dataset:
     )  # fmt: skip
 
 
+def stacked(source: Any) -> Any:
+    """`source`; a list of tuples of arrays, where they can be stacked, as an `ArrayDataset`.
+
+    Stacking once is much faster than collating each batch anew. Rows that are not alike are left
+    as they are: the batch that has them says so.
+
+    >>> stacked([(np.zeros(3), np.ones(1)), (np.ones(3), np.zeros(1))])
+    ArrayDataset(float64(2, 3), float64(2, 1))
+    """
+    first = source[0] if isinstance(source, list) and source else None
+    if not isinstance(first, tuple) or not all(isinstance(x, SupportsArray) for x in first):
+        return source
+    try:
+        return ArrayDataset(*default_collate(source))
+    except (DataError, DtypeError, ShapeError, TypeError):
+        return source
+
+
 def _sizes(where: str, n: int, lengths: list[Any]) -> list[int]:
     """Row counts that sum to n, from counts or fractions."""
     fix = f"Pass counts that sum to {n} or fractions that sum to 1, e.g. [0.8, 0.2]"

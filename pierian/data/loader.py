@@ -15,7 +15,7 @@ import numpy as np
 
 from pierian.base.errors import DataError, message
 from pierian.data.background import ahead
-from pierian.data.dataset import as_dataset
+from pierian.data.dataset import as_dataset, stacked
 from pierian.data.order import generator, permute, whole
 
 
@@ -28,7 +28,8 @@ class DataLoader:
     start; it counts up when one starts, even if the loop is left early.
 
     Batches of arrays are fetched with one indexing call per array, and unshuffled ones are views
-    of them: write to a copy.
+    of them: write to a copy. A list of tuples of arrays of one shape, like `list(zip(x, y))`, is
+    stacked once, when the loader is made. What batches are taken from is `rows`.
 
     Shapes:  rows of shape s -> batches (b, *s), b = batch_size; the last may be smaller.
     Dtypes:  as in the dataset; rows are collated by `default_collate`.
@@ -71,7 +72,6 @@ class DataLoader:
         workers: int = 0,
     ) -> None:
         where = "DataLoader"
-        self._rows = as_dataset(where, dataset)
         self.dataset = dataset
         fix = "Pass batch_size=32; arrays go together as ArrayDataset(x, y)"
         self.batch_size = whole(where, "batch_size", batch_size, least=1, fix=fix)
@@ -87,6 +87,7 @@ class DataLoader:
                         "Leave out collate_fn")
             )  # fmt: skip
         self.collate = collate if collate is not None else collate_fn
+        self.rows = as_dataset(where, dataset if self.collate else stacked(dataset))
         if transform is not None and not callable(transform):
             raise TypeError(
                 message(where, "transform must be a function of (x, y, rng)", "one callable",
@@ -94,7 +95,7 @@ class DataLoader:
             )  # fmt: skip
         self.transform = transform
         self.workers = whole(where, "workers", workers, least=0, fix="Pass workers=0 for none")
-        n = len(self._rows)
+        n = len(self.rows)
         if n == 0:
             raise DataError(
                 message(where, "dataset must have rows", "at least 1", 0, "Check how it was made")
@@ -107,7 +108,7 @@ class DataLoader:
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
-        n = len(self._rows)
+        n = len(self.rows)
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
     def __iter__(self) -> Iterator[Any]:
@@ -132,12 +133,12 @@ class DataLoader:
     def order(self, epoch: int) -> np.ndarray:
         """The positions of all rows in the order of `epoch`, as int64; changes no state."""
         epoch = whole("DataLoader.order", "epoch", epoch, least=0, fix="Count epochs from 0")
-        n = len(self._rows)
+        n = len(self.rows)
         return permute(n, self.seed, epoch=epoch) if self.shuffle else np.arange(n)
 
     def batches(self, epoch: int) -> Iterator[slice | np.ndarray]:
         """The positions of each batch of `epoch`: slices when unshuffled, else int64 arrays."""
-        size, n = self.batch_size, len(self._rows)
+        size, n = self.batch_size, len(self.rows)
         spans = (slice(i, min(i + size, n)) for i in range(0, len(self) * size, size))
         if not self.shuffle:
             return spans
@@ -147,11 +148,11 @@ class DataLoader:
     def gather(self, positions: slice | np.ndarray) -> Any:
         """The batch of the rows at `positions`, a slice or an array of ints; not transformed."""
         if self.collate is None:
-            return self._rows.gather(positions)
-        return self.collate(self._rows.rows(positions))
+            return self.rows.gather(positions)
+        return self.collate(self.rows.rows(positions))
 
     def __repr__(self) -> str:
         return (
-            f"DataLoader({len(self._rows)} rows, batch_size={self.batch_size}, "
+            f"DataLoader({len(self.rows)} rows, batch_size={self.batch_size}, "
             f"shuffle={self.shuffle}, seed={self.seed}, epoch={self.epoch})"
         )

@@ -255,7 +255,7 @@ class Feed:
     @property
     def rows(self) -> Rows | None:
         """All examples, if they are in memory."""
-        data = self.source.dataset if isinstance(self.source, DataLoader) else None
+        data = self.source.rows if isinstance(self.source, DataLoader) else None
         if isinstance(data, ArrayDataset):
             return self.form.unpack(data.arrays)
         return data if isinstance(data, Rows) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import pierian as pr
 from pierian.base.errors import DataError, ShapeError
 from pierian.data import ArrayDataset, DataLoader, Dataset, Subset
 
@@ -132,6 +133,16 @@ def test_loader_hands_rows_to_collate(name):
     assert list(loader) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     shuffled = DataLoader(Y, 10, True, seed=3, **{name: list})
     assert [list(map(int, rows)) for rows in shuffled] == [shuffled.order(0).tolist()]
+
+
+def test_loader_stacks_a_list_of_alike_rows_once():
+    pairs = [(pr.tensor(x), y) for x, y in zip(X, Y, strict=True)]  # tensors count as arrays
+    loader = DataLoader(pairs, 4)
+    assert isinstance(loader.rows, ArrayDataset) and loader.dataset is pairs
+    assert all(np.shares_memory(x, loader.rows.arrays[0]) for x, _ in loader)
+    kept = [(np.ones(2), 1)], [(np.ones(2), np.ones(1)), (np.ones(3), np.ones(1))], [()]
+    assert not any(isinstance(DataLoader(rows, 1).rows, ArrayDataset) for rows in kept)
+    assert not isinstance(DataLoader(pairs, 4, collate=list).rows, ArrayDataset)
 
 
 def test_loader_names_ragged_rows_when_they_come():

@@ -127,6 +127,12 @@ def test_batches_are_the_same_however_many_are_taken(name: str, limit: float) ->
     assert [epoch(feed, limit=limit), epoch(feed, limit=limit)] == expected
 
 
+def test_a_list_of_pairs_is_kept_in_memory() -> None:
+    feed = open_feed(form(), data.DataLoader(list(zip(X, Y, strict=True)), 4))
+    part = feed.take(3)
+    assert part is not None and part.resident and len(part.positions) == 3
+
+
 def test_an_epoch_has_every_row_once() -> None:
     for name in ("arrays", "arrays, shuffled", "dataset", "loader", "loader, collating", "list"):
         assert sorted(sum(epoch(opened(name)), [])) == Y.tolist(), name

@@ -18,6 +18,7 @@ from pierian.ops import convolution, movement, pooling
 from pierian.ops.indexing import take
 from pierian.ops.linalg import matmul
 from pierian.ops.movement import concat, moveaxis, narrow, reshape
+from pierian.ops.reduction import mean
 from pierian.ops.window import per_axis
 
 
@@ -80,7 +81,10 @@ def adaptive_avg_pool(x: Any, output_size: Any, *, where: str = "adaptive_avg_po
     >>> adaptive_avg_pool(as_tensor([[[1.0, 2.0, 3.0]]]), 2)
     tensor([[[1.5, 2.5]]], dtype=float32)
     """
-    return _adaptive(pooling.avg_pool, as_tensor(x), output_size, where)
+    x = as_tensor(x)
+    sizes = _grid(where, x, output_size)
+    whole = tuple(axis for axis, cells in enumerate(sizes, 2) if cells == 1)
+    return _adaptive(pooling.avg_pool, mean(x, whole, keepdims=True) if whole else x, sizes, where)
 
 
 def adaptive_max_pool(x: Any, output_size: Any, *, where: str = "adaptive_max_pool") -> Tensor:
@@ -88,19 +92,27 @@ def adaptive_max_pool(x: Any, output_size: Any, *, where: str = "adaptive_max_po
 
     Shapes:  x (n, c, *s) -> (n, c, *output_size).
     """
-    return _adaptive(pooling.max_pool, as_tensor(x), output_size, where)
+    x = as_tensor(x)
+    return _adaptive(pooling.max_pool, x, _grid(where, x, output_size), where)
 
 
-def _adaptive(pool: Callable[..., Tensor], x: Tensor, output_size: Any, where: str) -> Tensor:
+def _grid(where: str, x: Tensor, output_size: Any) -> tuple[int, ...]:
+    """The numbers of cells along each axis."""
+    rank = x.ndim - 2
+    wanted = tuple(output_size) if isinstance(output_size, Sequence) else (output_size,) * rank
+    if len(wanted) == rank:
+        wanted = tuple(n if w is None else w for n, w in zip(x.shape[2:], wanted, strict=True))
+    return per_axis(where, "output_size", wanted, rank)
+
+
+def _adaptive(pool: Callable[..., Tensor], x: Tensor, sizes: tuple[int, ...], where: str) -> Tensor:
     """Axis by axis from the last, so that the first of equal maxima stays the first."""
     rank = x.ndim - 2
-    many = isinstance(output_size, Sequence)
-    wanted = tuple(output_size) if many else (output_size,) * rank
-    sizes = [n if w is None else w for n, w in zip(x.shape[2:], wanted, strict=False)]
-    per_axis(where, "output_size", tuple(sizes) if len(wanted) == rank else wanted, rank)
     for axis in range(rank + 1, 1, -1):
         n, cells = x.shape[axis], sizes[axis - 2]
         bounds = [(i * n // cells, -(-(i + 1) * n // cells)) for i in range(cells)]
+        if n == cells:
+            continue
         if n % cells == 0:
             x = pool(x, _only(axis, n // cells, rank), where=where)
             continue

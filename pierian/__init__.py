@@ -3,7 +3,7 @@
 import importlib as _importlib
 from typing import Any as _Any
 
-from pierian import data, io, metrics, nn, optim, train
+from pierian import data, io, metrics, models, nn, optim, train
 from pierian.base.dtypes import (
     bool_,
     complex64,
@@ -365,6 +365,7 @@ __all__ = [
     "metrics",
     "min",
     "minimum",
+    "models",
     "moveaxis",
     "mul",
     "ne",

@@ -31,10 +31,10 @@ BELOW["ops"] = BELOW["core"] | {"core"}
 BELOW["nn"] = BELOW["optim"] = BELOW["metrics"] = BELOW["ops"] | {"ops"}
 BELOW["compiler"] = frozenset({"base", "core"})
 BELOW["data"] = frozenset({"base"})
-BELOW["io"] = BELOW["nn"] | {"nn"}
+BELOW["io"] = BELOW["models"] = BELOW["nn"] | {"nn"}
 BELOW["train"] = BELOW["io"] | {"io", "optim", "metrics", "data", "compiler"}
 BELOW["compat"] = BELOW["train"] | {"train"}
-BELOW["cli"] = BELOW["compat"] | {ROOT}
+BELOW["cli"] = BELOW["compat"] | {"models", ROOT}
 BELOW["__main__"] = frozenset({"cli"})
 BELOW[ROOT] = frozenset(BELOW) - {"__main__"} | {"testing"}
 BELOW["viz"] = BELOW["testing"] = BELOW[ROOT] - {"testing"} | {ROOT, "viz"}

@@ -38,6 +38,9 @@ from pierian.nn.convolution import (
     LazyConv1d,
     LazyConv2d,
     LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
 )
 from pierian.nn.embedding import Embedding
 from pierian.nn.layers import Dense, Dropout, Flatten, Identity, Linear
@@ -64,6 +67,9 @@ from pierian.nn.normalization import (
     InstanceNorm2d,
     InstanceNorm3d,
     LayerNorm,
+    LazyBatchNorm1d,
+    LazyBatchNorm2d,
+    LazyBatchNorm3d,
     RMSNorm,
 )
 from pierian.nn.parameter import Buffer, Parameter
@@ -98,12 +104,14 @@ __all__ = [
     "Dense", "Dropout", "ELU", "Embedding", "Flatten", "GELU", "GlobalAveragePooling2D",
     "GlobalMaxPooling2D", "GroupNorm", "Hardsigmoid", "Hardswish", "Hardtanh", "HuberLoss",
     "Identity", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "KLDivLoss", "L1Loss",
-    "LayerNorm", "LazyConv1d", "LazyConv2d", "LazyConv3d", "LeakyReLU", "Linear", "LogSigmoid",
-    "LogSoftmax", "MSELoss", "MaxPool1d", "MaxPool2d", "MaxPool3d", "MaxPooling2D", "Mish",
-    "Module", "ModuleDict", "ModuleList", "NLLLoss", "Parameter", "PixelShuffle", "RMSNorm",
-    "ReLU", "ReLU6", "SELU", "SSELoss", "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss",
-    "Softmax", "Softplus", "Softsign", "Summary", "Tanh", "Unflatten", "Upsample", "ZeroPad1d",
-    "ZeroPad2d", "ZeroPad3d", "functional", "init", "register", "registered",
+    "LayerNorm", "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyBatchNorm3d", "LazyConv1d",
+    "LazyConv2d", "LazyConv3d", "LazyConvTranspose1d", "LazyConvTranspose2d",
+    "LazyConvTranspose3d", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MSELoss",
+    "MaxPool1d", "MaxPool2d", "MaxPool3d", "MaxPooling2D", "Mish", "Module", "ModuleDict",
+    "ModuleList", "NLLLoss", "Parameter", "PixelShuffle", "RMSNorm", "ReLU", "ReLU6", "SELU",
+    "SSELoss", "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss", "Softmax", "Softplus", "Softsign",
+    "Summary", "Tanh", "Unflatten", "Upsample", "ZeroPad1d", "ZeroPad2d", "ZeroPad3d",
+    "functional", "init", "register", "registered",
 ]  # fmt: skip
 
 for _cls in list(globals().values()):

@@ -254,6 +254,36 @@ class LazyConv3d(Conv3d):
         super().__init__(None, out_channels, kernel_size, *args, **options)
 
 
+class LazyConvTranspose1d(ConvTranspose1d):
+    """A ConvTranspose1d that takes in_channels from its first input.
+
+    Shapes:  x (b, c, l) -> (b, out_channels, l').
+    """
+
+    def __init__(self, out_channels: int, kernel_size: Any, *args: Any, **options: Any) -> None:
+        super().__init__(None, out_channels, kernel_size, *args, **options)
+
+
+class LazyConvTranspose2d(ConvTranspose2d):
+    """A ConvTranspose2d that takes in_channels from its first input.
+
+    Shapes:  x (b, c, h, w) -> (b, out_channels, h', w').
+    """
+
+    def __init__(self, out_channels: int, kernel_size: Any, *args: Any, **options: Any) -> None:
+        super().__init__(None, out_channels, kernel_size, *args, **options)
+
+
+class LazyConvTranspose3d(ConvTranspose3d):
+    """A ConvTranspose3d that takes in_channels from its first input.
+
+    Shapes:  x (b, c, d, h, w) -> (b, out_channels, d', h', w').
+    """
+
+    def __init__(self, out_channels: int, kernel_size: Any, *args: Any, **options: Any) -> None:
+        super().__init__(None, out_channels, kernel_size, *args, **options)
+
+
 class Conv2D(Convolution):
     """Keras' convolution: activation(conv(x) + bias); learns its channels from its input.
 

@@ -160,6 +160,27 @@ class BatchNorm3d(BatchNorm):
     ranks = (5,)
 
 
+class LazyBatchNorm1d(BatchNorm1d):
+    """A BatchNorm1d that waits for its first input. Shapes: x (b, c, l) -> same."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(None, *args, **options)
+
+
+class LazyBatchNorm2d(BatchNorm2d):
+    """A BatchNorm2d that waits for its first input. Shapes: x (b, c, h, w) -> same."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(None, *args, **options)
+
+
+class LazyBatchNorm3d(BatchNorm3d):
+    """A BatchNorm3d that waits for its first input. Shapes: x (b, c, d, h, w) -> same."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(None, *args, **options)
+
+
 class BatchNormalization(Channelwise):
     """Keras' normalisation over the batch: its last axis by default, waits for its first input.
 

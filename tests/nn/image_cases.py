@@ -153,6 +153,12 @@ OURS: list[tuple[str, tuple[int, ...]]] = [  # what PyTorch has not
     ("LazyConv1d(3, 3)", L),
     ("LazyConv2d(3, 3, stride=2)", I),
     ("LazyConv3d(2, 2, groups=2)", V),
+    ("LazyConvTranspose1d(3, 3)", L),
+    ("LazyConvTranspose2d(3, 3, stride=2)", I),
+    ("LazyConvTranspose3d(2, 2)", V),
+    ("LazyBatchNorm1d()", (5, 4)),
+    ("LazyBatchNorm2d(eps=0.01)", I),
+    ("LazyBatchNorm3d()", V),
 ]
 ROWS = {f"{text} {'x'.join(map(str, shape))}": Row(text, shape) for text, shape in TABLE}
 ROWS |= {f"{text} {'x'.join(map(str, shape))}": Row(text, shape, torch=False)

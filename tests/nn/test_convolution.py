@@ -172,6 +172,26 @@ def test_large_batches_go_through_in_blocks(monkeypatch: pytest.MonkeyPatch) -> 
     compare("blocks", all_three(), whole, 1e-5)
 
 
+INF, NAN = np.inf, np.nan
+WINNERS: dict[str, tuple[list[float], int]] = {  # of a 2x2 image: which pixel takes the gradient
+    "the first of equal ones": ([1, 2, 2, 2], 1),
+    "the first of zeros of either sign": ([-1, 0.0, -0.0, 0.0], 1),
+    "infinity": ([INF, 1, INF, 0], 0),
+    "the last NaN": ([NAN, INF, NAN, 0], 2),
+    "a pixel and not the padding": ([-INF, -INF, -INF, -INF], 0),
+}
+
+
+@pytest.mark.parametrize("pixels, winner", WINNERS.values(), ids=WINNERS.keys())
+def test_gradient_of_max_pooling_goes_to_one_pixel(pixels: list[float], winner: int) -> None:
+    x = pr.tensor(np.array(pixels, f32).reshape(1, 1, 2, 2), requires_grad=True)
+    nn.MaxPool2d(4, padding=1)(x).sum().backward()
+    assert x.grad.flatten().tolist() == [float(i == winner) for i in range(4)]
+    y, back = pr.vjp(lambda x: pr.max_pool(x, 2), x.detach())
+    (g,) = back(pr.full((1, 1, 1, 1), INF))
+    assert g.flatten().tolist() == [INF if i == winner else 0.0 for i in range(4)]
+
+
 COMPLAINTS: dict[str, tuple[type[Exception], Callable[[], Any], str]] = {
     "no channels": (
         pr.ShapeError, lambda: nn.Sequential({"stem": nn.Conv2d(1, 6, 5)})(zeros(32, 28, 28)),

@@ -33,7 +33,7 @@ BELOW["compiler"] = frozenset({"base", "core"})
 BELOW["data"] = frozenset({"base"})
 BELOW["io"] = BELOW["models"] = BELOW["nn"] | {"nn"}
 BELOW["train"] = BELOW["io"] | {"io", "optim", "metrics", "data", "compiler"}
-BELOW["compat"] = BELOW["train"] | {"train"}
+BELOW["compat"] = BELOW["train"] | {"train", "models"}
 BELOW["cli"] = BELOW["compat"] | {"models", ROOT}
 BELOW["__main__"] = frozenset({"cli"})
 BELOW[ROOT] = frozenset(BELOW) - {"__main__"} | {"testing"}
@@ -44,13 +44,14 @@ EVERYWHERE = ("",)
 OUTSIDE: dict[str, tuple[str, ...]] = {
     "numpy": EVERYWHERE,
     "llvmlite": ("compiler/llvm.py",),
-    "matplotlib": ("viz",),
-    "tqdm": ("train",),
+    "matplotlib": ("viz", "compat/fastai/later.py"),
+    "tqdm": ("train", "compat/scratch/training.py"),
     "IPython": ("train/display.py",),
     "tensorboardX": ("train/callbacks/logger.py",),
     "safetensors": ("io",),
     "pooch": ("data",),
-    "PIL": ("data", "viz", "cli"),
+    "PIL": ("data", "viz", "cli", "compat/fastai/later.py"),
+    "pandas": ("compat/fastai/later.py",),
 }
 
 
@@ -83,7 +84,11 @@ DOORS = (
     Door("train/callbacks/history.py", "Recorder.plot_sched", "pierian.viz"),
     Door("train/learner.py", "Learner.show_results", "pierian.viz"),
     Door("train/lr_find.py", "RangeTest.plot", "pierian.viz"),
+    Door("compat/fastai/pictures.py", "show_image", "pierian.viz"),
     Door("cli/report.py", "page_of", "pierian.viz"),
+    # what stands where a program says `torch` is the package itself
+    Door("compat/fastai/torch.py", "__getattr__", "pierian"),
+    Door("compat/fastai/torch.py", "__dir__", "pierian"),
 )
 
 

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import fit, loop, neighbour, record, scaling, steady, train
+from benchmarks import fit, images, loop, neighbour, record, scaling, steady, train
 from benchmarks.harness import Bench, cores, machine
 
 GROUPS = {
     "train": train,
     "fit": fit,
+    "images": images,
     "loop": loop,
     "scaling": scaling,
     "steady": steady,

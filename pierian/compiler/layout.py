@@ -107,7 +107,7 @@ class _Layout:
         if known is not None and known[1] == axes:
             return known[0]
         shape = symbol.shape
-        if not shape or math.prod(shape) == 1:
+        if len(shape) < len(axes) and math.prod(shape) == 1:
             return new.add("reshape", [symbol], {"shape": ()}) if shape else symbol
         if len(shape) < len(axes):
             wide = (1,) * (len(axes) - len(shape)) + shape

@@ -31,6 +31,9 @@ CONVOLUTIONS = {
     "depthwise": (4, 8, 8, 6, 6, 3, 2, 1, 1, 8),
     "one example": (1, 3, 5, 8, 8, 3, 1, 1, 1, 1),
     "one filter": (4, 6, 1, 6, 6, 3, 1, 1, 1, 1),
+    "no examples": (0, 3, 8, 9, 9, 3, 1, 1, 1, 1),
+    "padding beyond the filter": (2, 3, 8, 9, 9, 3, 1, 5, 1, 1),
+    "one of everything": (1, 1, 1, 1, 1, 1, 1, 0, 1, 1),
     "three channels, stride": (6, 3, 16, 11, 11, 7, 2, 3, 1, 1),
 }
 
@@ -62,7 +65,7 @@ def test_products_agree_with_numpy_at_any_number_of_threads(name: str, dtype: st
         for threads in (1, 2, 3):
             with num_threads(threads):
                 results.append(jit(fn)(*arguments).numpy())
-        scale = max(float(np.abs(expected).max()), 1.0)
+        scale = max(float(np.abs(expected).max(initial=0)), 1.0)
         np.testing.assert_allclose(results[0] / scale, expected / scale, atol=tolerance, rtol=0,
                                    err_msg=kind)  # fmt: skip
         assert results[0].tobytes() == results[1].tobytes() == results[2].tobytes()

@@ -5,11 +5,10 @@ May import: core, numpy. To add a verb: a method of `L` that gives an `L`.
 
 from __future__ import annotations
 
-import functools
 import random
 from collections.abc import Callable, Iterable
 from operator import attrgetter, itemgetter
-from typing import Any, SupportsIndex
+from typing import Any
 
 import numpy as np
 
@@ -38,41 +37,27 @@ class L(list[Any]):
         if isinstance(index, slice):
             return L(super().__getitem__(index))
         if isinstance(index, list | tuple) or np.ndim(index):
-            chosen = np.arange(len(self))[np.asarray(index)].tolist()
-            return L([self[i] for i in chosen])
+            positions = np.arange(len(self))
+            chosen = positions[np.asarray(index)]
+            return L([self[i] for i in chosen.tolist()])
         return super().__getitem__(index)
 
     def __add__(self, other: Any) -> L:
         return L([*self, *other])
 
-    def __mul__(self, times: SupportsIndex) -> L:
-        return L(super().__mul__(times))
-
     def __repr__(self) -> str:
+        shown = ",".join(map(repr, self[:SHOWN]))
         more = "..." if len(self) > SHOWN else ""
-        return f"(#{len(self)}) [{','.join(map(repr, self[:SHOWN].copy()))}{more}]"
-
-    @classmethod
-    def range(cls, *span: int) -> L:
-        """The numbers of a range."""
-        return cls(range(*span))
+        return f"(#{len(self)}) [{shown}{more}]"
 
     def map(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> L:
         """f(item, ...) of each."""
         return L([f(item, *args, **kwargs) for item in self])
 
-    def starmap(self, f: Callable[..., Any], *args: Any, **kwargs: Any) -> L:
-        """f(*item, ...) of each."""
-        return L([f(*item, *args, **kwargs) for item in self])
-
     def filter(self, f: Callable[[Any], Any] | None = None, negate: bool = False) -> L:
         """Those of which f holds, or does not."""
         keep = bool if f is None else f
         return L([item for item in self if bool(keep(item)) != negate])
-
-    def argwhere(self, f: Callable[[Any], Any]) -> L:
-        """The positions of those of which f holds."""
-        return L([i for i, item in enumerate(self) if f(item)])
 
     def sorted(self, key: Any = None, reverse: bool = False) -> L:
         """In order; `key` is a function, the name of an attribute, or a position in the items."""
@@ -82,12 +67,14 @@ class L(list[Any]):
 
     def itemgot(self, *positions: Any) -> L:
         """item[a][b]... of each."""
-        return functools.reduce(lambda items, i: items.map(itemgetter(i)), positions, self)
+        got = self
+        for position in positions:
+            got = got.map(itemgetter(position))
+        return got
 
     def attrgot(self, name: str, default: Any = None) -> L:
-        """The attribute `name` of each, or the key of dicts."""
-        read = [i.get if isinstance(i, dict) else functools.partial(getattr, i) for i in self]
-        return L([get(name, default) for get in read])
+        """The attribute `name` of each."""
+        return L([getattr(item, name, default) for item in self])
 
     def unique(self) -> L:
         """Each item once, in the order of first appearance."""
@@ -105,21 +92,9 @@ class L(list[Any]):
         """The items of all items, in one L."""
         return L([inner for item in self for inner in item])
 
-    def reduce(self, f: Callable[[Any, Any], Any], *start: Any) -> Any:
-        """f(f(f(start, item), item), ...)."""
-        return functools.reduce(f, self, *start)
-
-    def sum(self) -> Any:
-        """The sum of all."""
-        return sum(self)
-
     def shuffle(self) -> L:
         """In random order."""
         return L(random.sample(self, len(self)))
-
-    def reversed(self) -> L:
-        """In reverse order."""
-        return self[::-1]
 
 
 def first(items: Iterable[Any], f: Callable[[Any], Any] | None = None) -> Any:
@@ -134,5 +109,6 @@ def first(items: Iterable[Any], f: Callable[[Any], Any] | None = None) -> Any:
 def _listed(items: Any) -> Iterable[Any]:
     if items is None:
         return ()
-    whole = isinstance(items, str | bytes | SupportsArray) or not isinstance(items, Iterable)
-    return (items,) if whole else items
+    if isinstance(items, str | bytes | SupportsArray) or not isinstance(items, Iterable):
+        return (items,)
+    return items

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from pierian import data, optim, train
+from pierian import data, models, nn, optim, train
 from pierian.base.errors import message
 from pierian.base.trees import map_tree
 from pierian.core.tensor import Tensor, as_tensor
 from pierian.ops.creation import tensor
 from pierian.ops.elementwise import eq, ne
+from pierian.ops.movement import concat
 from pierian.ops.reduction import argmax
 from pierian.train.feed import draw_seed
 
@@ -195,13 +196,35 @@ class Learner(train.Learner):
         super().__init__(dls, model, loss_func, opt_func, *args, **options)
 
 
+@nn.register
+class AdaptiveConcatPool2d(nn.Module):
+    """The largest and the mean of each channel. Shapes: (b, c, h, w) -> (b, 2·c, 1, 1)."""
+
+    def __init__(self) -> None:
+        self.ap, self.mp = nn.AdaptiveAvgPool2d(1), nn.AdaptiveMaxPool2d(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return concat([self.mp(x), self.ap(x)], 1)
+
+
+def create_head(nf: int, n_out: int) -> nn.Sequential:
+    """fastai's layers from `nf` channels of an image to `n_out` numbers."""
+    wide, narrow = nn.Linear(2 * nf, 512, bias=False), nn.Linear(512, n_out, bias=False)
+    for layer in (wide, narrow):
+        nn.init.kaiming_normal_(layer.weight)
+    return nn.Sequential(
+        AdaptiveConcatPool2d(), nn.Flatten(), nn.BatchNorm1d(2 * nf), nn.Dropout(0.25), wide,
+        nn.ReLU(), nn.BatchNorm1d(512), nn.Dropout(0.5), narrow,
+    )  # fmt: skip
+
+
 def cnn_learner(
     dls: Any, arch: Callable[..., Any], loss_func: Any = None, *, pretrained: bool = True,
     n_out: int | None = None, **options: Any,
 ) -> Learner:  # fmt: skip
-    """A learner of a network of `pierian.models`, as large as the data need.
+    """A learner of a residual network up to its last images, with fastai's head after them.
 
-    Args:    arch        resnet18 and the like: called with num_classes= and in_channels=.
+    Args:    arch        resnet18 and the like, of `pierian.models`.
              pretrained  must be False: weights of other data are not at hand.
              n_out       outputs; the number of classes by default. `options` go to `Learner`.
     Raises:  ValueError for pretrained=True, or where the number of classes is not known.
@@ -217,8 +240,16 @@ def cnn_learner(
             message(where, "it must be known how many classes there are", "n_out=10, say",
                     "loaders without vocab", "Pass n_out=, or use ImageDataLoaders.from_folder")
         )  # fmt: skip
-    channels = dls.one_batch()[0].shape[1]
-    return Learner(dls, arch(num_classes=classes, in_channels=channels), loss_func, **options)
+    net = arch(in_channels=dls.one_batch()[0].shape[1])
+    if not isinstance(net, models.ResNet):
+        raise TypeError(
+            message(where, "arch must be one of the residual networks", "resnet18 or the like",
+                    type(net).__name__, "Pass Learner(dls, model) your own model")
+        )  # fmt: skip
+    layers = [net.layer1, net.layer2, net.layer3, net.layer4]
+    body = nn.Sequential(net.conv1, net.bn1, nn.ReLU(), net.maxpool, *layers)
+    model = nn.Sequential(body, create_head(net.fc.in_features, classes))
+    return Learner(dls, model, loss_func, **options)
 
 
 vision_learner = cnn_learner

@@ -12,21 +12,21 @@ from typing import Any
 from pierian.base.errors import message
 
 INSTEAD = {  # PyTorch's name -> what to write
-    "FloatTensor": "torch.tensor(data, dtype=torch.float32)",
-    "LongTensor": "torch.tensor(data, dtype=torch.int64)",
-    "bmm": "torch.matmul, or a @ b",
-    "clamp_min": "x.clip(low)",
-    "cuda": "nothing: everything runs on the CPU",
-    "device": "nothing: everything runs on the CPU",
-    "equal": "bool((a == b).all())",
-    "hstack": "torch.cat(list, 1)",
-    "is_tensor": "isinstance(x, torch.Tensor)",
-    "mm": "torch.matmul, or a @ b",
-    "numel": "x.numel()",
-    "set_printoptions": "np.set_printoptions(linewidth=140)",
-    "unbind": "list(x)",
-    "utils": "pierian.data for its Dataset and DataLoader",
-    "vstack": "torch.cat(list)",
+    "FloatTensor": "Use torch.tensor(data, dtype=torch.float32)",
+    "LongTensor": "Use torch.tensor(data, dtype=torch.int64)",
+    "bmm": "Use torch.matmul, or a @ b",
+    "clamp_min": "Use x.clip(low)",
+    "cuda": "Leave it out: everything runs on the CPU",
+    "device": "Leave it out: everything runs on the CPU",
+    "equal": "Use bool((a == b).all())",
+    "hstack": "Use torch.cat(list, 1)",
+    "is_tensor": "Use isinstance(x, torch.Tensor)",
+    "mm": "Use torch.matmul, or a @ b",
+    "numel": "Use x.numel()",
+    "set_printoptions": "Use np.set_printoptions(linewidth=140)",
+    "unbind": "Use list(x)",
+    "utils": "Use pierian.data for its Dataset and DataLoader",
+    "vstack": "Use torch.cat(list)",
 }
 
 
@@ -38,10 +38,10 @@ def __getattr__(name: str) -> Any:
     except AttributeError:
         if name.startswith("__"):
             raise
-    fix = INSTEAD.get(name, "dir(torch), which lists what there is")
+    fix = INSTEAD.get(name, "Look at dir(torch), which lists what there is")
     raise AttributeError(
-        message(f"torch.{name}", "the name must be one of Pierian's", "a name in dir(torch)", name,
-                f"Use {fix}")
+        message(f"torch.{name}", "the name must be one of Pierian's", "another name", name,
+                fix)
     )  # fmt: skip
 
 

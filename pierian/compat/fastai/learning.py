@@ -246,7 +246,7 @@ def cnn_learner(
             message(where, "arch must be one of the residual networks", "resnet18 or the like",
                     type(net).__name__, "Pass Learner(dls, model) your own model")
         )  # fmt: skip
-    layers = [net.layer1, net.layer2, net.layer3, net.layer4]
+    layers = [getattr(net, f"layer{i}") for i in range(1, 5)]
     body = nn.Sequential(net.conv1, net.bn1, nn.ReLU(), net.maxpool, *layers)
     model = nn.Sequential(body, create_head(net.fc.in_features, classes))
     return Learner(dls, model, loss_func, **options)

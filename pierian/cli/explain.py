@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from pierian.cli.network import CLASSES, SIDE, begin, build, compile_, in_step
+from pierian.cli.dataset import look
+from pierian.cli.network import begin, build, compile_, in_step
 from pierian.cli.output import print_json
 from pierian.cli.settings import add_options, given, needed
 from pierian.train import recipe as recipes
 
 EXPLAINED = 16  # batches to measure with
-TAKEN = ("dataset", "model", "dropout", "batch_size", "optimizer", "lr", "weight_decay", "clip",
-         "ema", "accumulate", "threads", "seed")  # fmt: skip
+TAKEN = ("dataset", "path", "size", "model", "dropout", "batch_size", "optimizer", "lr",
+         "weight_decay", "clip", "ema", "accumulate", "threads", "seed")  # fmt: skip
 VIEWS: dict[str, Callable[[Any], Any]] = {
     "graph": lambda step: step.graph(),
     "llvm-ir": lambda step: step.llvm_ir(),
@@ -43,8 +44,9 @@ def run(args: argparse.Namespace) -> int:
     size = settings.batch_size
     rng = np.random.default_rng(settings.seed)
     count = size * EXPLAINED
-    x, y = rng.random((count, SIDE, SIDE), np.float32), rng.integers(0, CLASSES, count)
-    model = build(settings)
+    shape, classes = look(settings)
+    x, y = rng.random((count, *shape), np.float32), rng.integers(0, classes, count)
+    model = build(settings, shape, classes)
     compile_(model, settings)
     model.fit(x, y, size, verbose=0, callbacks=in_step(settings, EXPLAINED))
     (kind,) = recipes.of("explain", model).steps.values()

@@ -11,7 +11,7 @@ import json
 import shutil
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -23,8 +23,9 @@ from pierian import io
 from pierian.base import file
 from pierian.base.errors import CheckpointError, message
 from pierian.base.notice import notice
+from pierian.cli import dataset
 from pierian.cli.info import cpu_name, usable_cores
-from pierian.cli.settings import DATASETS, OPTIONS, Settings, read_toml, to_toml
+from pierian.cli.settings import OPTIONS, Settings, read_toml, to_toml
 from pierian.data.source import ImageData
 from pierian.io.checkpoint import environment
 
@@ -32,6 +33,7 @@ CONFIG, OLD_CONFIG = "config.toml", "config.json"
 MODEL, HISTORY, CURVES = "model.safetensors", "history.json", "curves.png"
 CHECKPOINTS, REPORT, TENSORBOARD = "checkpoints", "report.html", "tensorboard"
 RUNS = Path("runs")
+DIGIT = (1, 28, 28)  # the shape of pictures in runs of older versions
 NAMED = 5  # runs that an error names, the newest
 
 
@@ -56,6 +58,11 @@ class Folder:
         """The names of the classes, as far as they are known."""
         return list(self.made.get("classes", []))
 
+    @property
+    def shape(self) -> dataset.Shape:
+        """The shape of a picture, (channels, height, width)."""
+        return tuple(self.made.get("shape", DIGIT))
+
     @cached_property
     def model(self) -> Any:
         """The model that was trained.
@@ -70,8 +77,7 @@ class Folder:
 
     def images(self, given: Mapping[str, Any]) -> ImageData:
         """The data of the run, from where it found them or another place; says which."""
-        settings = self.settings
-        images = DATASETS[settings.dataset](source=given.get("source", settings.source))
+        images = dataset.load(replace(self.settings, **given))
         print(f"data: {images.source}")
         if self.made.get("checksum", same := checksum(images)) != same:
             notice(f"{self.path}: trained with other data: {self.made.get('data')}")
@@ -122,6 +128,7 @@ def new_folder(wanted: Path | None, settings: Settings, images: ImageData, steps
         "data": images.source,
         "checksum": checksum(images),
         "classes": images.classes,
+        "shape": dataset.planes(images.x_train).shape[1:],
         "steps": steps,
         **environment(),
         "cpu": f"{cpu_name()}, {usable_cores()} cores usable",
@@ -173,7 +180,7 @@ def open_folder(path: Path) -> Folder:
             made = {key: value for key, value in record.items() if key not in OPTIONS}
             given = {key: OPTIONS[key].read(f"{where}, {key}", record[key])
                      for key in record if key in OPTIONS}  # fmt: skip
-        DATASETS[given["dataset"]], made["classes"]
+        given["dataset"], made["classes"]
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         got = f"{type(error).__name__} in {name}"
         raise CheckpointError(message(where, must, expected, got, fix)) from error

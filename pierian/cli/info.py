@@ -15,8 +15,9 @@ import numpy as np
 
 from pierian.base.errors import DataError
 from pierian.base.version import __version__
+from pierian.cli.dataset import load
 from pierian.cli.output import print_json
-from pierian.cli.settings import DATASETS
+from pierian.cli.settings import DATASETS, Settings
 
 PACKAGES = {
     "needs": ("numpy", "llvmlite", "safetensors", "tqdm"),
@@ -40,9 +41,11 @@ def run(args: argparse.Namespace) -> int:
     }
     for part, names in PACKAGES.items():
         report[part] = ", ".join(f"{name} {installed(name)}" for name in names)
-    for name, find in DATASETS.items():
+    for name in DATASETS:
+        if name == "folder":
+            continue
         try:
-            report[name] = find(source="local").source
+            report[name] = load(Settings(dataset=name, source="local")).source
         except DataError as error:
             report[name] = str(error)
     for name, text in report.items():

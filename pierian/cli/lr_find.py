@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from pierian import optim, train
+from pierian.cli.dataset import feed, load, planes
 from pierian.cli.folder import RUNS
-from pierian.cli.network import batches, begin, build, in_step, jit_of, rule_of, scaled
+from pierian.cli.network import batches, begin, build, in_step, jit_of, rule_of
 from pierian.cli.output import print_json
-from pierian.cli.settings import DATASETS, add_options, given, needed
+from pierian.cli.settings import add_options, given, needed
 from pierian.data.loaders import DataLoaders
 
-TAKEN = ("dataset", "source", "model", "dropout", "batch_size", "optimizer", "weight_decay",
-         "clip", "accumulate", "jit", "threads", "seed")  # fmt: skip
+TAKEN = ("dataset", "path", "source", "size", "augment", "model", "dropout", "batch_size",
+         "optimizer", "weight_decay", "clip", "accumulate", "jit", "threads", "seed")  # fmt: skip
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,17 +32,19 @@ def run(args: argparse.Namespace) -> int:
     """`pierian lr-find`: a short run in which the learning rate grows; no model is kept."""
     settings = needed("pierian lr-find", given(args))
     begin(settings)
-    images = DATASETS[settings.dataset](source=settings.source)
+    images = load(settings)
     print(f"data: {images.source}")
-    dls = DataLoaders.from_arrays(
-        scaled(images.x_train), images.y_train, None, settings.batch_size, seed=settings.seed
-    )
+    x, *y = feed(images.x_train, images.y_train, settings, training=True)
+    dls = DataLoaders(x)
+    if y:
+        dls = DataLoaders.from_arrays(x, y[0], None, settings.batch_size, seed=settings.seed)
+    model = build(settings, planes(images.x_train).shape[1:], len(images.classes))
 
     def rule(groups: Any, lr: float) -> optim.Optimizer:
         return optim.get(settings.optimizer, groups, lr=lr, **rule_of(settings))
 
     steps = in_step(settings, batches(len(images.x_train), settings.batch_size))
-    learner = train.Learner(dls, build(settings), "cross_entropy", rule, cbs=steps, verbose=0,
+    learner = train.Learner(dls, model, "cross_entropy", rule, cbs=steps, verbose=0,
                             jit=jit_of(settings))  # fmt: skip
     found = learner.lr_find()
     path = args.out or RUNS / f"lr-find-{settings.dataset}-{settings.model}.png"

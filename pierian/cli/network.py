@@ -1,23 +1,55 @@
-"""The networks that the command line trains, and what they see.
+"""The networks that the command line trains.
 
-May import: ops, compiler, nn, optim, train, this room's settings. To add a network: a name in
-`MODELS` of `settings`, and what it is here.
+May import: base, ops, compiler, nn, models, optim, train, this room's settings. To add a
+network: a name in `MODELS` of `settings`, and a row in `NETWORKS`.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from pierian import nn, optim, train
+from pierian import models, nn, optim, train
 from pierian.base.errors import message
 from pierian.cli.settings import Period, Settings
 from pierian.compiler.threads import set_num_threads
 from pierian.ops.random import manual_seed
 
-SIDE = 28  # pixels of an image, in both directions
-HIDDEN, CLASSES = 512, 10
+Shape = tuple[int, ...]  # of a picture: (channels, height, width)
+Network = Callable[[Shape, int, float], Any]  # of a shape, a number of classes, a share to drop
+
+HIDDEN = 512
+DROPPING = ("mlp", "cnn")  # networks that can leave units out
+DIGIT: Shape = (1, 28, 28)
+
+
+def perceptron(shape: Shape, classes: int, dropout: float) -> Any:
+    """A hidden layer between the pixels and the classes."""
+    hidden = nn.Dense(HIDDEN, "relu", input_shape=math.prod(shape))
+    dropped = [nn.Dropout(dropout)] if dropout else []
+    return nn.Sequential(nn.Flatten(), hidden, *dropped, nn.Dense(classes, input_shape=HIDDEN))
+
+
+def softmax(shape: Shape, classes: int, _: float) -> Any:
+    """One layer."""
+    return nn.Sequential(nn.Flatten(), nn.Dense(classes, input_shape=math.prod(shape)))
+
+
+def residual(make: Callable[[int, int], Any]) -> Network:
+    """A residual network, which takes pictures of any size."""
+    return lambda shape, classes, _: make(classes, shape[0])
+
+
+NETWORKS: dict[str, Network] = {
+    "mlp": perceptron,
+    "softmax": softmax,
+    "lenet5": lambda s, classes, _: models.lenet5(classes, s[0], (s[1], s[2])),
+    "cnn": lambda s, classes, p: models.convnet(classes, s[0], size=(s[1], s[2]), dropout=p),
+    "resnet18": residual(models.resnet18),
+    "resnet34": residual(models.resnet34),
+    "resnet50": residual(models.resnet50),
+}
 
 
 def begin(settings: Settings) -> None:
@@ -27,21 +59,16 @@ def begin(settings: Settings) -> None:
     manual_seed(settings.seed)
 
 
-def build(settings: Settings) -> Any:
+def build(settings: Settings, shape: Shape = DIGIT, classes: int = 10) -> Any:
     """The network of these settings, with weights by the random numbers of now.
 
-    Raises:  ValueError for dropout in a network without a hidden layer.
+    Raises:  ValueError for dropout in a network that has no place for it.
     """
-    pixels = SIDE * SIDE
-    if settings.model == "mlp":
-        hidden = nn.Dense(HIDDEN, "relu", input_shape=pixels)
-        dropped = [nn.Dropout(settings.dropout)] if settings.dropout else []
-        return nn.Sequential(nn.Flatten(), hidden, *dropped, nn.Dense(CLASSES, input_shape=HIDDEN))
-    if settings.dropout:
-        fix = "Leave it out, or pass --model mlp"
-        must = "softmax has no hidden layer to leave units out of"
+    if settings.dropout and settings.model not in DROPPING:
+        fix = f"Leave it out, or pass --model {' or '.join(DROPPING)}"
+        must = f"{settings.model} leaves no units out"
         raise ValueError(message("--dropout", must, 0, settings.dropout, fix))
-    return nn.Sequential(nn.Flatten(), nn.Dense(CLASSES, input_shape=pixels))
+    return NETWORKS[settings.model](shape, classes, settings.dropout)
 
 
 def compile_(model: Any, settings: Settings) -> None:
@@ -82,11 +109,6 @@ def in_step(settings: Settings, steps: int) -> list[train.Callback]:
     if settings.ema is not None:
         found.append(train.ExponentialMovingAverage(settings.ema))
     return found
-
-
-def scaled(images: np.ndarray) -> np.ndarray:
-    """Pixels 0 … 255 as float32 from 0 to 1."""
-    return images.astype(np.float32) / 255
 
 
 def batches(rows: int, size: int) -> int:

@@ -1,6 +1,6 @@
 """`pierian predict`: what is on pictures.
 
-May import: ops, this room; Pillow inside the function that reads pictures.
+May import: ops, data, this room; Pillow inside the function that reads pictures.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from pierian import data
 from pierian.base.errors import DataError, message
+from pierian.cli.dataset import scaled
 from pierian.cli.folder import open_folder
-from pierian.cli.network import SIDE, scaled
 from pierian.cli.output import print_json
 from pierian.ops.composite import softmax
 
@@ -28,7 +29,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """`pierian predict`: a line per picture."""
     folder = open_folder(args.folder)
-    pictures = [read_image(path) for path in args.images]
+    channels, height, width = folder.shape
+    read = read_drawing if channels == 1 else read_coloured
+    pictures = [read(path, (height, width)) for path in args.images]
     scores = folder.model.predict(np.stack([pixels for pixels, _ in pictures]), verbose=0)
     answers = []
     for path, (_, note), chances in zip(args.images, pictures, softmax(scores), strict=True):
@@ -41,11 +44,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def read_image(path: Path) -> tuple[np.ndarray, str]:
-    """A picture as the data sets have them, and what had to be done for that.
+def read_coloured(path: Path, size: tuple[int, int]) -> tuple[np.ndarray, str]:
+    """A picture (3, *size) from 0 to 1, read as those of a folder are, and nothing to say."""
+    return scaled(data.read_image(path, size)[None])[0], ""
 
-    28×28 grey pixels from 0 to 1, white on black: padded to a square, made smaller or larger, and
-    inverted when the pixels along its border are light.
+
+def read_drawing(path: Path, size: tuple[int, int]) -> tuple[np.ndarray, str]:
+    """A picture as the data sets of drawings have them, and what had to be done for that.
+
+    Grey pixels (1, *size) from 0 to 1, white on black: padded to a square, made smaller or larger,
+    and inverted when the pixels along its border are light.
     """
     where = f'predict("{path}")'
     try:
@@ -67,8 +75,8 @@ def read_image(path: Path) -> tuple[np.ndarray, str]:
     values = np.asarray(grey)
     border = np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
     background = int(np.median(border))
-    notes = "" if grey.size == (SIDE, SIDE) else f", resized from {grey.width}×{grey.height}"
-    pixels = scaled(np.asarray(ImageOps.pad(grey, (SIDE, SIDE), color=background)))
+    notes = "" if grey.size == size[::-1] else f", resized from {grey.width}×{grey.height}"
+    pixels = scaled(np.asarray(ImageOps.pad(grey, size[::-1], color=background))[None])[0]
     if background > LIGHT:
         return 1 - pixels, f"{notes}, inverted because its background is light"
     return pixels, notes

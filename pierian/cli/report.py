@@ -16,8 +16,9 @@ import numpy as np
 
 from pierian import optim
 from pierian.base import file
+from pierian.cli.dataset import KNOWN, feed, planes
 from pierian.cli.folder import REPORT, Folder, open_folder
-from pierian.cli.network import in_step, scaled
+from pierian.cli.network import in_step
 from pierian.cli.output import print_json
 from pierian.cli.settings import add_options, given
 from pierian.core.autodiff import no_grad
@@ -31,8 +32,7 @@ from pierian.train import Scheduler
 
 WORST = 24  # mistakes with pictures
 BATCH = 1000  # images predicted at once
-TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
-LEFT_OUT = ("classes", "checksum", "steps")  # of what is known of a run, on the page
+LEFT_OUT = ("classes", "shape", "checksum", "steps")  # of what is known of a run, on the page
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="RUN", help="a folder that a run left")
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"page (default: RUN/{REPORT})")
     parser.add_argument("--open", action="store_true", help="show it in a browser")
-    add_options(parser, ["source"])
+    add_options(parser, ["source", "path"])
 
 
 def run(args: argparse.Namespace) -> int:
@@ -65,7 +65,8 @@ def page_of(folder: Folder, model: Any, images: ImageData) -> tuple[str, dict[st
     from pierian import viz
 
     y = images.y_test.astype(np.int64)
-    scores = model.predict(scaled(images.x_test), BATCH, verbose=0)
+    x, *rest = feed(images.x_test, images.y_test, folder.settings)
+    scores = model.predict(x, BATCH if rest else None, verbose=0)
     with no_grad():
         losses = cross_entropy(make(scores), make(y), reduction="none").numpy()
         chances = softmax(make(scores)).numpy()
@@ -79,7 +80,7 @@ def page_of(folder: Folder, model: Any, images: ImageData) -> tuple[str, dict[st
     epochs = len(history.pop("epoch", []))
     page = viz.report(
         viz.Report(
-            title=f"{TITLES[settings.dataset]} with {settings.model}",
+            title=f"{KNOWN[settings.dataset].title(settings)} with {settings.model}",
             figures={
                 "test accuracy": f"{figures['accuracy']:.2%}",
                 "test loss": f"{figures['loss']:.4f}",
@@ -91,7 +92,7 @@ def page_of(folder: Folder, model: Any, images: ImageData) -> tuple[str, dict[st
             confusion=matrix.compute(),
             classes=classes,
             mistakes=[one for one in ranked if one.predicted != one.actual][:WORST],
-            summary=str(model.summary(images.x_test.shape[1:])),
+            summary=str(model.summary(planes(images.x_test).shape[1:])),
             config=folder.config.partition("\n[")[0],
             environment={k: v for k, v in folder.made.items() if k not in LEFT_OUT},
         )

@@ -1,6 +1,6 @@
 """The settings of a run: their names, what they may be, and the file that holds them.
 
-May import: base, data, optim, this room. To add one: a field of `Settings`, which makes it an
+May import: base, data, optim. To add one: a field of `Settings`, which makes it an
 option and an entry of the file at once; what it does is in `train`.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from pierian import data, optim
+from pierian import optim
 from pierian.base.errors import lookup, message
 from pierian.base.file import read as read_file
 from pierian.data.order import LIMIT
@@ -25,8 +25,10 @@ from pierian.optim import rules, schedule
 
 Read = Callable[[str, Any], Any]  # (the name for errors, a word or a value of the file) -> value
 
-DATASETS = {"mnist": data.mnist, "fashion_mnist": data.fashion_mnist}
-MODELS = ("mlp", "softmax")
+# name -> the model it gets when none is said; what it is, `dataset` knows
+DATASETS = {"mnist": "mlp", "fashion_mnist": "mlp", "cifar10": "cnn", "folder": "cnn"}
+MODELS = ("mlp", "softmax", "lenet5", "cnn", "resnet18", "resnet34", "resnet50")
+OF_FOLDERS = ("path", "size")  # settings that only a folder has
 LOGS = ("csv", "jsonl", "tensorboard")
 CYCLE = 5.0  # the peak of one-cycle, in learning rates that the optimizer has by itself
 HELD = 0.1  # of the training images that early stopping looks at
@@ -129,6 +131,21 @@ def switch(where: str, given: Any) -> bool:
     return given
 
 
+def folder(where: str, given: Any) -> str:
+    """A path, from the root on, so that it stays the same wherever it is read."""
+    if not isinstance(given, str) or not given:
+        raise refuse(where, "the path of a folder", given)
+    return str(Path(given).expanduser().resolve())
+
+
+def sides(where: str, given: Any) -> str:
+    """The size of pictures, HxW, or one number for a square."""
+    text = "" if isinstance(given, bool) else str(given).lower().replace("×", "x")
+    if not re.fullmatch(r"[1-9]\d{0,3}(x[1-9]\d{0,3})?", text):
+        raise refuse(where, "HxW in pixels, like 32x48, or one number", given)
+    return text if "x" in text else f"{text}x{text}"
+
+
 def several(kind: str, known: Collection[str]) -> Read:
     """Some names, in text with commas or as a list."""
 
@@ -152,20 +169,35 @@ class Settings:
     """All that a run is made of; what is None is chosen by what the others are, or left out."""
 
     dataset: str = setting(
-        "", choice("dataset", DATASETS), "DATASET", f"one of {', '.join(DATASETS)}"
-    )
+        "", choice("dataset", DATASETS), "DATASET",
+        f"one of {', '.join(DATASETS)}; folder is one of pictures, a folder per class",
+    )  # fmt: skip
+    path: str | None = setting(
+        None, folder, "PATH",
+        "where a folder of pictures is: a folder per class, or train/ and valid/ (and test/) with "
+        "one per class each; without parts a fifth is kept to test with", free=True,
+    )  # fmt: skip
     source: str | None = setting(
         None, choice("source", SOURCES), "PLACE",
         f"where the data must come from: {', '.join(SOURCES)} (default: the first that has them)",
         free=True,
     )  # fmt: skip
+    size: str | None = setting(
+        None, sides, "HxW", "size to which pictures in a folder are brought (default: their own)"
+    )
+    augment: bool = setting(
+        False, switch, "",
+        "change pictures a little whenever they are seen: shifted, digits turned, others mirrored",
+    )  # fmt: skip
     model: str = setting(
-        "mlp", choice("model", MODELS), "NAME",
-        "mlp, 784-512-10 with ReLU, or softmax, one layer (default: mlp)",
+        "", choice("model", MODELS), "NAME",
+        "mlp, with 512 hidden units; softmax, one layer; lenet5; cnn, with two convolutions; "
+        "resnet18, resnet34, resnet50 (default: mlp; for pictures in colour cnn)",
     )  # fmt: skip
     dropout: float = setting(
         0.0, number(0, 1), "P",
-        "share of the hidden units of an mlp that each step leaves out (0.2 without P)", bare=0.2,
+        "share of the last hidden units of an mlp or cnn that each step leaves out (0.2 without "
+        "P)", bare=0.2,
     )  # fmt: skip
     epochs: int = setting(15, count(0), "N", "times through the training images (default: 15)")
     batch_size: int = setting(128, count(1), "N", "images in a step (default: 128)")
@@ -233,6 +265,8 @@ class Settings:
         """`given` and the defaults of the rest, those that depend on other settings included."""
         made = cls(**given)
         chosen: dict[str, Any] = {}
+        if not made.model:
+            chosen["model"] = DATASETS.get(made.dataset, "mlp")
         if made.lr is None:
             usual = float(optim.get(made.optimizer).lr)
             chosen["lr"] = usual * (CYCLE if made.schedule == "one-cycle" else 1)
@@ -254,7 +288,7 @@ class Settings:
 OPTIONS: dict[str, Option] = {f.name: f.metadata["option"] for f in fields(Settings)}
 
 
-def add_options(parser: argparse.ArgumentParser, names: Iterable[str] = OPTIONS) -> None:
+def add_options(parser: argparse.ArgumentParser, names: Collection[str] = OPTIONS) -> None:
     """Let a command take these settings; `given` has those that were given."""
     for name in names:
         option = OPTIONS[name]
@@ -265,15 +299,15 @@ def add_options(parser: argparse.ArgumentParser, names: Iterable[str] = OPTIONS)
             more["metavar"] = option.shown
         if option.bare is not None:
             more |= {"nargs": "?", "const": option.bare}
-        if name == "dataset":
+        if name == "dataset" or (name == "path" and "dataset" in names):
             parser.add_argument(name, nargs="?", **more)
         else:
-            parser.add_argument(flag(name), dest=name, **more)
+            parser.add_argument(f"--{dashed(name)}", dest=name, **more)
 
 
 def flag(name: str) -> str:
     """How a setting is called on the command line."""
-    return name if name == "dataset" else f"--{dashed(name)}"
+    return name if name in ("dataset", "path") else f"--{dashed(name)}"
 
 
 def dashed(name: str) -> str:
@@ -288,7 +322,9 @@ def given(args: argparse.Namespace) -> dict[str, Any]:
     """
     words = {name: value for name, value in vars(args).items() if name in OPTIONS}
     for name, word in words.copy().items():  # `--ema mnist` is --ema, and the data set
-        if OPTIONS[name].bare is not None and word in DATASETS and "dataset" not in words:
+        taken = OPTIONS[name].bare is not None and word in DATASETS
+        if taken and words.get("dataset") not in DATASETS:
+            words |= {"path": words["dataset"]} if "dataset" in words else {}
             words |= {name: OPTIONS[name].bare, "dataset": word}
     return {name: OPTIONS[name].read(flag(name), word) for name, word in words.items()}
 
@@ -298,7 +334,16 @@ def needed(command: str, found: dict[str, Any]) -> Settings:
     if "dataset" not in found:
         expected, fix = " or ".join(DATASETS), f"Write it behind the command: {command} mnist"
         raise ValueError(message(command, "there must be a data set", expected, "none", fix))
-    return Settings.of(found)
+    settings = Settings.of(found)
+    if settings.dataset == "folder" and settings.path is None:
+        fix = f"Write it behind: {command} folder PATH"
+        raise ValueError(message(command, "a folder must be somewhere", "its path", "none", fix))
+    for name in OF_FOLDERS:
+        if settings.dataset != "folder" and (value := getattr(settings, name)) is not None:
+            fix = f"Leave it out, or write {command} folder PATH"
+            must = f"only pictures in a folder have a {name}"
+            raise ValueError(message(flag(name), must, f"none for {settings.dataset}", value, fix))
+    return settings
 
 
 # The file

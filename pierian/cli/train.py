@@ -13,17 +13,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pierian import train
 from pierian.base.errors import CheckpointError, message
 from pierian.base.notice import notice
+from pierian.cli import dataset
 from pierian.cli import folder as folders
 from pierian.cli.folder import Folder, checksum, new_folder, open_folder
-from pierian.cli.network import batches, begin, build, compile_, in_step, scaled
+from pierian.cli.network import batches, begin, build, compile_, in_step
 from pierian.cli.output import print_json, tested
 from pierian.cli.settings import (
-    DATASETS,
     OPTIONS,
     Period,
     Settings,
@@ -68,12 +66,13 @@ def run(args: argparse.Namespace) -> int:
     folder = None if args.resume is None else resumed(args)
     settings, made = configured(args) if folder is None else (folder.settings, folder.made)
     begin(settings)
-    images = DATASETS[settings.dataset](source=settings.source)
+    images = dataset.load(settings)
     print(f"data: {images.source}")
     parts = Parts.of(images, settings)
-    model = build(settings)
+    shape = dataset.planes(images.x_train).shape[1:]
+    model = build(settings, shape, len(images.classes))
     compile_(model, settings)
-    steps = batches(len(parts.x), settings.batch_size)
+    steps = batches(parts.count, settings.batch_size)
     inside = in_step(settings, steps)
     differ = made.get("checksum", same := checksum(images)) != same
     if differ and folder is not None:
@@ -84,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         notice(f"{args.config}: it was made with other data: {made.get('data')}")
     if folder is None:
         folder = new_folder(args.out, settings, images, steps)
-    print(model.summary(images.x_train.shape[1:]))
+    print(model.summary(shape))
     folder.write_config()
     return fit(args, folder, model, parts, inside)
 
@@ -93,23 +92,26 @@ def run(args: argparse.Namespace) -> int:
 class Parts:
     """The images: to train on, to validate on after each epoch, to test with in the end."""
 
-    x: np.ndarray
-    y: np.ndarray
-    valid: tuple[np.ndarray, np.ndarray]
-    test: tuple[np.ndarray, np.ndarray]
+    count: int  # to train on
+    train: tuple[Any, ...]  # all three as `dataset.feed` gives them
+    valid: tuple[Any, ...]
+    test: tuple[Any, ...]
 
     @classmethod
     def of(cls, images: ImageData, settings: Settings) -> Parts:
         """Cut as the settings say: the last ones are held out."""
-        x, y = scaled(images.x_train), images.y_train
-        test = scaled(images.x_test), images.y_test
+        x, y = images.x_train, images.y_train
+        test = valid = dataset.feed(images.x_test, images.y_test, settings)
         kept = len(x) - round(len(x) * (settings.hold_out or 0.0))
         if not kept:
             fix = "Hold out less"
             must = "some images must be left to train on"
             raise ValueError(message("--hold-out", must, "at least 1", kept, fix))
-        valid = test if kept == len(x) else (x[kept:], y[kept:])
-        return cls(x[:kept], y[:kept], valid, test)
+        if kept < len(x):
+            valid = dataset.feed(x[kept:], y[kept:], settings)
+        elif isinstance(images, dataset.Pictures) and images.valid is not None:
+            valid = dataset.feed(*images.valid, settings)
+        return cls(kept, dataset.feed(x[:kept], y[:kept], settings, training=True), valid, test)
 
 
 def configured(args: argparse.Namespace) -> tuple[Settings, dict[str, Any]]:
@@ -184,8 +186,9 @@ def fit(
     interrupted = False
     try:
         model.fit(
-            parts.x, parts.y, settings.batch_size, settings.epochs,
-            validation_data=parts.valid, callbacks=[*inside, *around(folder)], resume=begun,
+            *parts.train, batch_size=settings.batch_size if len(parts.train) > 1 else None,
+            epochs=settings.epochs, validation_data=parts.valid,
+            callbacks=[*inside, *around(folder)], resume=begun,
         )  # fmt: skip
     except BaseException as error:
         known = hasattr(model, "history")  # fit has come as far as the first step
@@ -221,7 +224,7 @@ def finish(
         record = folder.settings.plain | {"data": folder.made.get("data"), "run": str(folder.path)}
         record |= tested(result) | {"epochs": done, "seconds": seconds}
         if new:
-            record["samples_per_second"] = done * len(parts.x) / seconds
+            record["samples_per_second"] = done * parts.count / seconds
         print_json(record)
     return 0
 

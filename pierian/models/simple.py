@@ -1,6 +1,6 @@
 """Networks of layers one after the other.
 
-May import: nn.
+May import: base, nn.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 
 from pierian import nn
+from pierian.base.errors import ShapeError, message
 
 Size = tuple[int, int]
 
@@ -38,10 +39,12 @@ def lenet5(num_classes: int = 10, in_channels: int = 1, size: Size = (28, 28)) -
     """LeNet-5 as it is trained today: ReLU, maxima and logits.
 
     Shapes:  x (b, in_channels, *size) -> (b, num_classes); size 12×12 or more.
+    Raises:  ShapeError for smaller images.
     Source:  LeCun et al. 1998, doi:10.1109/5.726791, whose own layers have tanh, trained averages
              and radial units.
     """
     rows, columns = ((side // 2 - 4) // 2 for side in size)
+    enough("lenet5", size, 12)
     return nn.Sequential(
         nn.Conv2d(in_channels, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
@@ -59,10 +62,23 @@ def convnet(
     """A small convolutional network: 3×3 filters, ReLU and a maximum over 2×2, for each width.
 
     Shapes:  x (b, in_channels, *size) -> (b, num_classes).
+    Raises:  ShapeError for images that are halved too often.
     """
+    enough("convnet", size, 2 ** len(widths))
     layers: list[nn.Module] = []
     for width in widths:
         layers += [nn.Conv2d(in_channels, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
         in_channels, size = width, (size[0] // 2, size[1] // 2)
     layers += [nn.Flatten(), *([nn.Dropout(dropout)] if dropout else [])]
     return nn.Sequential(*layers, nn.Linear(in_channels * math.prod(size), num_classes))
+
+
+def enough(where: str, size: Size, least: int) -> None:
+    """Raise ShapeError when images have no pixel left behind the layers."""
+    if min(size) < least:
+        must, fix = (
+            "images must be large enough for its layers",
+            "Resize them, or take another model",
+        )
+        got = f"{size[0]}×{size[1]}"
+        raise ShapeError(message(where, must, f"{least}×{least} or more", got, fix))

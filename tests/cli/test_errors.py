@@ -49,9 +49,9 @@ ERRORS: dict[str, tuple[Any, str]] = {
         f'run("broken"): {RUN} KeyError in config.toml. {MADE}.',
     ),
     "run of something else": (
-        lambda run: ("evaluate", run_folder('dataset = "cifar"')),
-        'run("broken"), dataset: dataset must be a known name; expected one of fashion_mnist, '
-        "mnist, got 'cifar'. Use one of these.",
+        lambda run: ("evaluate", run_folder('dataset = "svhn"')),
+        'run("broken"), dataset: dataset must be a known name; expected one of cifar10, '
+        "fashion_mnist, folder, mnist, got 'svhn'. Use one of these.",
     ),
     "run without a model": (
         lambda run: ("evaluate", run_folder('dataset = "mnist"\n[made]\nclasses = []')),
@@ -88,13 +88,13 @@ ERRORS: dict[str, tuple[Any, str]] = {
     ),
     "no data set": (
         lambda run: ("lr-find",),
-        "pierian lr-find: there must be a data set; expected mnist or fashion_mnist, got none. "
-        "Write it behind the command: pierian lr-find mnist.",
+        "pierian lr-find: there must be a data set; expected mnist or fashion_mnist or cifar10 or "
+        "folder, got none. Write it behind the command: pierian lr-find mnist.",
     ),
     "unknown data set": (
         lambda run: ("train", "mnits"),
-        "dataset: dataset must be a known name; expected one of fashion_mnist, mnist, got 'mnits'. "
-        "Did you mean 'mnist'?",
+        "dataset: dataset must be a known name; expected one of cifar10, fashion_mnist, folder, "
+        "mnist, got 'mnits'. Did you mean 'mnist'?",
     ),
     "unknown optimizer": (
         lambda run: ("train", "mnist", "--optimizer", "adm"),
@@ -128,8 +128,28 @@ ERRORS: dict[str, tuple[Any, str]] = {
     ),
     "dropout without a hidden layer": (
         lambda run: (*SOFTMAX, "--dropout"),
-        "--dropout: softmax has no hidden layer to leave units out of; expected 0, got 0.2. Leave "
-        "it out, or pass --model mlp.",
+        "--dropout: softmax leaves no units out; expected 0, got 0.2. Leave it out, or pass "
+        "--model mlp or cnn.",
+    ),
+    "folder without a path": (
+        lambda run: ("train", "folder"),
+        "pierian train: a folder must be somewhere; expected its path, got none. Write it behind: "
+        "pierian train folder PATH.",
+    ),
+    "path of something else": (
+        lambda run: ("explain", "mnist", "/pictures"),
+        "path: only pictures in a folder have a path; expected none for mnist, got /pictures. "
+        "Leave it out, or write pierian explain folder PATH.",
+    ),
+    "size of something else": (
+        lambda run: ("lr-find", "cifar10", "--size", "8x9"),
+        "--size: only pictures in a folder have a size; expected none for cifar10, got 8x9. Leave "
+        "it out, or write pierian lr-find folder PATH.",
+    ),
+    "folder that is not there": (
+        lambda run: ("train", "folder", "/none/there"),
+        'ImageFolder("/none/there"): there must be a folder of class folders; expected '
+        "/none/there, got No such file or directory. Check the path.",
     ),
     "warm-up without an end": (
         lambda run: (*SOFTMAX, "--epochs", 2, "--warmup", 3),

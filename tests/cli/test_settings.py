@@ -19,6 +19,8 @@ from pierian.train import recipe as recipes
 
 VALUES: dict[str, list[tuple[Any, Any]]] = {
     "dataset": [("mnist", "mnist"), ("MNIST", "mnist")],
+    "path": [("/pictures", "/pictures"), ("/a/../b", "/b")],
+    "size": [("32x48", "32x48"), ("7", "7x7"), (64, "64x64"), ("3×4", "3x4"), ("3X4", "3x4")],
     "optimizer": [("Adam", "adam")],
     "dropout": [("0", 0.0), (0, 0.0), (".5", 0.5), ("1e-3", 0.001)],
     "lr": [("3e-4", 3e-4), (1, 1.0)],
@@ -31,6 +33,8 @@ VALUES: dict[str, list[tuple[Any, Any]]] = {
 }
 REFUSED: dict[str, list[Any]] = {
     "dataset": ["mnits", "", 3],
+    "path": ["", 3],
+    "size": ["0", "3x", "3x4x5", "x", True, 1.5, -3, "99999"],
     "dropout": ["1", -0.1, "x", True, "nan"],
     "lr": ["0", "-1", "inf", [1], "", "nan"],
     "epochs": ["-1", "1.5", 2.0, True, "", "ten", 2**64, "²"],
@@ -61,7 +65,8 @@ def test_values_that_do_not_fit_are_refused(name: str, given: Any) -> None:
 
 
 CHANGED: dict[str, Any] = {
-    "dataset": "fashion_mnist", "source": "local", "model": "softmax", "dropout": 0.1, "epochs": 3,
+    "dataset": "fashion_mnist", "path": "/pictures", "source": "local",
+    "size": "3x4", "augment": True, "model": "softmax", "dropout": 0.1, "epochs": 3,
     "batch_size": 7, "optimizer": "sgd", "lr": 1e-05, "weight_decay": 0.25, "schedule": "cosine",
     "warmup": "3steps", "early_stopping": 2, "hold_out": 0.5, "clip": 1e22, "ema": 0.9,
     "accumulate": 4, "jit": False, "threads": 3, "seed": 2**64 - 1, "checkpoint_every": "5min",
@@ -118,6 +123,9 @@ def test_files_with_mistakes_are_refused(text: str, tmp_path: Path) -> None:
 
 DEFAULTS = [
     ({}, {"lr": 0.001, "hold_out": 0.0, "schedule": "constant"}),
+    ({}, {"model": "mlp", "augment": False}),
+    ({"dataset": "cifar10"}, {"model": "cnn"}),
+    ({"dataset": "folder", "model": "resnet18"}, {"model": "resnet18"}),
     ({"optimizer": "sgd"}, {"lr": 0.01}),
     ({"schedule": "one-cycle"}, {"lr": 0.005}),
     ({"schedule": "one-cycle", "lr": 0.1}, {"lr": 0.1}),

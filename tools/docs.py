@@ -1,0 +1,160 @@
+"""Adds to the documentation site what is written elsewhere: docstrings, benchmarks, changelog.
+
+A hook of mkdocs (see mkdocs.yml). May import: mkdocs, pierian, the standard library. To add a room
+to the reference: a row in `ROOMS`; a file of the repository: a row in `BORROWED`; both are then
+named in the `nav` of mkdocs.yml.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+# page: (module, what a reader finds there)
+ROOMS = {
+    "pierian": ("pierian", "Tensors, operations, gradients, `jit`: `import pierian as pr`."),
+    "tensor": ("pierian.core.tensor", "`Tensor`: its methods and properties."),
+    "nn": ("pierian.nn", "Layers, losses, containers: `from pierian import nn`."),
+    "functional": ("pierian.nn.functional", "The functions behind the layers."),
+    "init": ("pierian.nn.init", "How parameters start."),
+    "optim": ("pierian.optim", "Update rules and gradient clipping."),
+    "schedule": ("pierian.optim.schedule", "Learning rates that change with the step."),
+    "metrics": ("pierian.metrics", "What is measured beside the loss."),
+    "models": ("pierian.models", "Networks ready to be trained."),
+    "data": ("pierian.data", "Data sets, loaders, transforms, sources."),
+    "train": ("pierian.train", "`fit`, `Learner`, callbacks."),
+    "io": ("pierian.io", "Models, weights and checkpoints on disk."),
+    "viz": ("pierian.viz", "Pictures (extra `viz`)."),
+    "testing": ("pierian.testing", "Gradient checks, agreement of results."),
+}
+BORROWED = {
+    "benchmarks.md": "benchmarks/RESULTS.md",
+    "scaling.png": "benchmarks/scaling.png",
+    "changelog.md": "CHANGELOG.md",
+    "contributing.md": "CONTRIBUTING.md",
+}
+FIELD = re.compile(r"^[A-Z][a-z]+: ")  # Shapes:, Args:, Raises: ... of a docstring
+WIDEST = 88  # columns of a signature on one line
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Called by mkdocs: adds the pages that are not files of docs/."""
+    for target, source in BORROWED.items():
+        content: str | bytes = (REPOSITORY / source).read_bytes()
+        if isinstance(content, bytes) and target.endswith(".md"):
+            content = moved(content.decode("utf-8"))
+        files.append(File.generated(config, target, content=content))
+    for page, (name, about) in ROOMS.items():
+        text = room(page, importlib.import_module(name), about)
+        files.append(File.generated(config, f"api/{page}.md", content=text))
+    files.append(File.generated(config, "api/index.md", content=contents()))
+    return files
+
+
+def moved(text: str) -> str:
+    """A page of the repository with its links as they are in the site."""
+    text = re.sub(r"\]\(docs/", "](", text)
+    for page, path in BORROWED.items():
+        text = text.replace(f"]({path})", f"]({page})")
+    return text
+
+
+def contents() -> str:
+    """The first page of the reference."""
+    rows = [f"| [`{name}`]({page}.md) | {about} |" for page, (name, about) in ROOMS.items()]
+    return "\n".join(
+        [
+            "# Reference",
+            "",
+            "Made from the docstrings, whose examples CI runs. `help(pierian.nn.Dense)` shows the",
+            "same in Python.",
+            "",
+            "| | |",
+            "|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def room(page: str, module: ModuleType, about: str) -> str:
+    """The page of one module."""
+    names = getattr(module, "__all__", None) or [
+        name
+        for name, value in vars(module).items()
+        if getattr(value, "__module__", "") == module.__name__ and not name.startswith("_")
+    ]
+    if page == "tensor":
+        names = ["Tensor"]
+    parts = [f"# {module.__name__}\n\n{about}\n"]
+    parts += [entry(name, getattr(module, name)) for name in sorted(names, key=str.lower)]
+    return "\n".join(part for part in parts if part)
+
+
+def entry(name: str, value: Any, level: int = 2) -> str:
+    """One public name: heading, signature, docstring; for a class also its methods."""
+    if isinstance(value, ModuleType) or not (callable(value) or isinstance(value, property)):
+        return ""
+    text = f"{'#' * level} {name}\n\n"
+    if callable(value):
+        text += f"```python\n{signature(name, value)}\n```\n\n"
+    text += prose(inspect.getdoc(value) or "")
+    if inspect.isclass(value):
+        for key, member in sorted(vars(value).items()):
+            plain = member.__func__ if isinstance(member, classmethod | staticmethod) else member
+            if not key.startswith("_") and inspect.getdoc(plain):
+                text += "\n" + entry(key, plain, level + 1)
+    return text
+
+
+def signature(name: str, value: Any) -> str:
+    """The call, on one line or an argument a line."""
+    try:
+        found = inspect.signature(value)
+    except (TypeError, ValueError):
+        return f"{name}(...)"
+    kept = [p for p in found.parameters.values() if p.name != "self"]
+    text = re.sub(r"<([\w.]+)[^>]*>", r"\1", str(found.replace(parameters=kept)))
+    text = text.replace("'", "") if "->" in text else text
+    if len(name + text) <= WIDEST:
+        return name + text
+    inside = ",\n    ".join(re.sub(r" at 0x\w+", "", str(p)) for p in kept)
+    return f"{name}(\n    {inside},\n)"
+
+
+def prose(docstring: str) -> str:
+    """A docstring as Markdown: text, then its fields and its examples as they stand."""
+    parts, kind, lines = [], "prose", list[str]()
+
+    def close() -> None:
+        body = "\n".join(lines).strip("\n")
+        if body and kind == "prose":
+            spans = re.split(r"(`[^`]*`)", body)  # code in backquotes stays as it is
+            spans[::2] = [re.sub(r"([<*_\[])", r"\\\1", span) for span in spans[::2]]
+            parts.append("".join(spans))
+        elif body:
+            parts.append(f"```{kind}\n{body}\n```")
+        lines.clear()
+
+    for line in docstring.splitlines():
+        now = kind
+        if line.startswith(">>> "):
+            now = "pycon"
+        elif FIELD.match(line) or line.startswith("    "):
+            now = "pycon" if kind == "pycon" else "text"
+        elif not line.strip() or kind == "text":
+            now = "prose"
+        if now != kind:
+            close()
+            kind = now
+        lines.append(line)
+    close()
+    return "\n\n".join(parts) + "\n"

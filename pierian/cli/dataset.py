@@ -49,7 +49,8 @@ class Known:
 def folder_parts(settings: Settings) -> dict[str, data.ImageFolder]:
     """The parts of a folder of pictures, none of them read: train, and valid and test if it has."""
     root = Path(settings.path or "")
-    sides = [int(side) for side in settings.size.split("x")] if settings.size else None
+    height, _, width = (settings.size or "").partition("x")
+    sides = (int(height), int(width)) if settings.size else None
     if any((root / name).is_dir() for name in SPLITS["train"]):
         return data.ImageFolder.splits(root, sides)
     return {"train": data.ImageFolder(root, sides)}

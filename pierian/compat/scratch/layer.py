@@ -1,6 +1,6 @@
 """Layers with explicit forward and backward; a row of them runs as one compiled call each way.
 
-May import: core, ops, nn.functional, compiler.jit, tensor, number. To add a layer: a subclass of
+May import: core, ops, nn.functional, fixed, tensor, number. To add a layer: a subclass of
 `Compiled` that says in `apply`, in the engine's functions, what it computes. Backward is autodiff.
 """
 
@@ -13,13 +13,16 @@ from typing import Any
 import numpy as np
 
 from pierian.base.errors import GradError, ShapeError, message
+from pierian.compat.scratch.fixed import Fixed
 from pierian.compat.scratch.number import nested, random_tensor
 from pierian.compat.scratch.tensor import Values, numbers
-from pierian.compiler.jit import jit
 from pierian.core import tensor as core
 from pierian.core.transform import vjp
 from pierian.nn import functional as F
 from pierian.ops.elementwise import mul
+
+
+OWN = ("_chain", "_known", "input")  # what copies of a layer do not share
 
 
 class Layer:
@@ -54,24 +57,25 @@ class Compiled(Layer):
     """A layer of the engine: `apply` is all it says."""
 
     tensors: Sequence[core.Tensor] = ()
-    input: core.Tensor | None = None  # the last one
-    mask: np.ndarray | None = None  # random numbers of the last forward
+    slopes: Sequence[core.Tensor] = ()  # memory for their gradients
+    input: Any = None  # the last one, a tensor
+    draws = False  # whether it needs random numbers
 
     def apply(self, x: core.Tensor, mask: Any, *tensors: core.Tensor) -> core.Tensor:
         """The output for tensors."""
         raise NotImplementedError(_undefined(self, "apply(self, x, mask, *tensors)"))
 
-    def draw(self, shape: tuple[int, ...]) -> np.ndarray | None:
-        """The mask for an input of a shape."""
-        return None
+    def draw(self, shape: tuple[int, ...]) -> Any:
+        """The mask for an input of a shape, if it `draws`."""
 
-    def check_backward(self) -> None:
-        """Raises a RuntimeError when there is nothing to go back from."""
+    def came(self) -> core.Tensor:
+        """The last input; a RuntimeError when there is nothing to go back from."""
         if self.input is None:
             raise GradError(
                 message(f"{type(self).__name__}.backward", "forward must come first",
                         "a call of forward", "none", "Call predicted = model.forward(x) before")
             )  # fmt: skip
+        return self.input
 
     @property
     def chain(self) -> Chain:
@@ -79,6 +83,9 @@ class Compiled(Layer):
         if "_chain" not in self.__dict__:
             self._chain = Chain([self])
         return self._chain
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in OWN}
 
     def forward(self, input: Any) -> Any:
         """The output for a list or array of numbers, in kind."""
@@ -92,8 +99,8 @@ class Compiled(Layer):
         return [Values(tensor.value) for tensor in self.tensors]
 
     def grads(self) -> list[Any]:
-        self.check_backward()
-        return [Values(tensor._grad.value) for tensor in self.tensors if tensor._grad]
+        check_gradients(type(self).__name__, self.tensors)
+        return [Values(slope.value) for slope in self.slopes]
 
 
 class Chain:
@@ -102,61 +109,102 @@ class Chain:
     def __init__(self, layers: Sequence[Compiled]) -> None:
         self.layers = layers
         self.tensors = [tensor for layer in layers for tensor in layer.tensors]
-        self.shapes: dict[tuple[int, ...], list[tuple[int, ...]]] = {}  # of each layer's input
-        self.ahead, self.back = jit(self._forward), jit(self._backward)
+        self.slopes = [slope for layer in layers for slope in layer.slopes]
+        self.ways: dict[tuple[int, ...], Way] = {}
+        self.been_back = False
+
+    def way(self, shape: tuple[int, ...]) -> Way:
+        """What inputs of a shape go."""
+        if shape not in self.ways:
+            self.ways[shape] = Way(self.layers, shape)
+        return self.ways[shape]
 
     def forward(self, input: Any) -> Any:
-        x = core.make(numbers("forward", input))
-        if x.shape not in self.shapes:
-            dry = self._forward(core.make(np.zeros(x.shape)), [np.ones(()) for _ in self.layers])
-            self.shapes[x.shape] = [x.shape, *(inner.shape for inner in dry[1:])]
-        masks = [layer.draw(shape) for layer, shape in
-                 zip(self.layers, self.shapes[x.shape], strict=True)]  # fmt: skip
-        output, *inner = self.ahead(x, masks)
-        for layer, seen, mask in zip(self.layers, [x, *inner], masks, strict=True):
-            layer.input, layer.mask = seen, mask
-        return like(input, output)
+        x = numbers("forward", input)
+        way = self.way(x.shape)
+        way.inputs[0].value[...] = x
+        for layer, mask in way.drawn:
+            mask.value[...] = layer.draw(mask.shape)
+        way.ahead()
+        for layer, tensor in way.seen:
+            layer.input = tensor
+        return like(input, way.output)
 
     def backward(self, gradient: Any) -> Any:
-        for layer in self.layers:
-            layer.check_backward()
-        g = core.make(numbers("backward", gradient))
-        inputs = [layer.input for layer in self.layers]
-        return like(gradient, self.back(g, inputs, [layer.mask for layer in self.layers]))
+        way, g = self.way(self.layers[0].came().shape), numbers("backward", gradient)
+        if g.shape != way.gradient.shape:
+            raise ShapeError(
+                message("backward", "gradient must have the shape of the last output",
+                        [*way.gradient.shape], [*g.shape],
+                        "Pass what loss.gradient(predicted, actual) gives")
+            )  # fmt: skip
+        for layer, tensor in way.seen:
+            if layer.input is not tensor:  # it has been called by itself since
+                tensor.value[...] = layer.came().value
+        for layer, _ in way.drawn:
+            layer.came()
+        way.gradient.value[...] = g
+        way.back()
+        if not self.been_back:
+            self.been_back = True
+            for tensor, slope in zip(self.tensors, self.slopes, strict=True):
+                tensor.grad = slope
+        return like(gradient, way.result)
 
-    def _forward(self, x: core.Tensor, masks: list[Any]) -> list[core.Tensor]:
-        inner = []
-        for layer, mask in zip(self.layers, masks, strict=True):
-            x = layer.apply(x, mask, *layer.tensors)
-            inner.append(x)
-        return [x, *inner[:-1]]
 
-    def _backward(self, g: core.Tensor, inputs: list[Any], masks: list[Any]) -> core.Tensor:
-        for layer, x, mask in reversed([*zip(self.layers, inputs, masks, strict=True)]):
-            y, pull = vjp(lambda x, *ps, f=layer.apply, m=mask: f(x, m, *ps), x, *layer.tensors)
-            if g.shape != y.shape:
-                raise ShapeError(
-                    message(f"{type(layer).__name__}.backward", "gradient must have the shape of "
-                            "the last output", [*y.shape], [*g.shape],
-                            "Pass loss.gradient(predicted, actual)")
-                )  # fmt: skip
+class Way:
+    """The memory of examples of one shape on their way through a chain, and the compiled passes.
+
+    All values stay in the same memory, which is what makes a call cheap; so one thread at a time.
+    """
+
+    def __init__(self, layers: Sequence[Compiled], shape: tuple[int, ...]) -> None:
+        self.layers = layers
+        values = [empty(shape)]
+        self.masks = []
+        for layer in layers:  # a first time, to learn the shapes and have them checked
+            x = values[-1]
+            self.masks.append(empty(x.shape) if layer.draws else None)
+            values.append(empty(layer.apply(x, self.masks[-1], *layer.tensors).shape))
+        *self.inputs, self.output = values
+        self.gradient, self.result = empty(self.output.shape), empty(shape)
+        self.seen = [*zip(layers, self.inputs, strict=True)]
+        self.drawn = [pair for pair in zip(layers, self.masks, strict=True) if pair[1] is not None]
+        self.ahead, self.back = Fixed(self._ahead), Fixed(self._back)
+
+    def _ahead(self) -> None:
+        outputs = [*self.inputs[1:], self.output]
+        for layer, x, mask, y in zip(self.layers, self.inputs, self.masks, outputs, strict=True):
+            core.assign(y, layer.apply(x, mask, *layer.tensors))
+
+    def _back(self) -> None:
+        g = self.gradient
+        for layer, x, mask in reversed([*zip(self.layers, self.inputs, self.masks, strict=True)]):
+            _, pull = vjp(lambda x, *ps, f=layer.apply, m=mask: f(x, m, *ps), x, *layer.tensors)
             g, *found = pull(g)
-            for tensor, gradient in zip(layer.tensors, found, strict=True):
-                core.assign(tensor._grad, gradient)
-        return g
+            for slope, gradient in zip(layer.slopes, found, strict=True):
+                core.assign(slope, gradient)
+        core.assign(self.result, g)
 
 
-def learned(arrays: list[np.ndarray]) -> Sequence[core.Tensor]:
-    """Tensors of these arrays, each with a gradient of zeros to be written into."""
-    tensors = [core.make(array) for array in arrays]
-    for tensor in tensors:
-        tensor.grad = core.make(np.zeros(tensor.shape))
-    return tensors
+def empty(shape: tuple[int, ...]) -> core.Tensor:
+    """A tensor with memory of its own, of zeros."""
+    return core.make(np.zeros(shape))
+
+
+def check_gradients(where: str, tensors: Sequence[core.Tensor]) -> None:
+    """Raises a RuntimeError when backward has not been called."""
+    if any(tensor.grad is None for tensor in tensors):
+        raise GradError(
+            message(where, "backward must come before gradients are used", "a call of backward",
+                    "none", "Call model.backward(loss.gradient(predicted, actual)) before")
+        )  # fmt: skip
 
 
 def like(given: Any, result: core.Tensor) -> Any:
-    """A result as an array for an array, else as a list."""
-    return result.value if isinstance(given, np.ndarray) else Values(result.value)
+    """A copy of a result, as an array for an array, else as a list."""
+    copy = result.value.copy()
+    return copy if isinstance(given, np.ndarray) else Values(copy)
 
 
 class Sigmoid(Compiled):
@@ -191,7 +239,8 @@ class Linear(Compiled):
         self.input_dim, self.output_dim = input_dim, output_dim
         w = random_tensor(output_dim, input_dim, init=init)
         b = random_tensor(output_dim, init=init)
-        self.tensors = learned([np.array(w), np.array(b)])
+        self.tensors = [core.make(np.array(w)), core.make(np.array(b))]
+        self.slopes = [empty(tensor.shape) for tensor in self.tensors]
 
     def apply(self, x: core.Tensor, mask: Any, *tensors: core.Tensor) -> core.Tensor:
         if x.shape[-1:] != (self.input_dim,):
@@ -237,33 +286,37 @@ class Dropout(Compiled):
     Shapes:  any.
     """
 
+    draws = True
+
     def __init__(self, p: float) -> None:
         self.p, self.train = p, True
 
-    def draw(self, shape: tuple[int, ...]) -> np.ndarray:
-        if not self.train:
-            return np.array(1 - self.p)
-        return np.array(nested(lambda: float(random.random() >= self.p), shape))
+    def draw(self, shape: tuple[int, ...]) -> Any:
+        return nested(lambda: random.random() >= self.p, shape) if self.train else 1 - self.p
 
     def apply(self, x: core.Tensor, mask: Any, *tensors: core.Tensor) -> core.Tensor:
         return mul(x, mask)
 
-    def check_backward(self) -> None:
+    def came(self) -> core.Tensor:
         if not self.train:
             raise GradError(
                 message("Dropout.backward", "gradients are for training", "train = True", "False",
                         "Set .train = True before forward")
             )  # fmt: skip
-        super().check_backward()
+        return super().came()
 
 
 class Sequential(Layer):
     """Layers one after the other, users' own among them. Shapes: those of its layers."""
 
+    _known: list[Layer] | None = None  # the layers of _chain
+    _chain: Chain | None = None
+
     def __init__(self, layers: list[Layer]) -> None:
         self.layers = layers
-        self._known: list[Layer] | None = None
-        self._chain: Chain | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in OWN}
 
     @property
     def chain(self) -> Chain | None:

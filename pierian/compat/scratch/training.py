@@ -1,6 +1,6 @@
 """Losses, optimizers, the loop over examples, and weights in files.
 
-May import: base, core, nn.functional, optim, compiler.jit, tqdm, layer, tensor. To add a loss: a
+May import: base, core, nn.functional, optim, fixed, tqdm, layer, tensor. To add a loss: a
 subclass of `CompiledLoss`; an optimizer: a subclass of `CompiledOptimizer`.
 """
 
@@ -10,13 +10,12 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from tqdm import trange
 
 from pierian.base.errors import CheckpointError, ShapeError, message
-from pierian.compat.scratch.layer import Layer, _undefined, learned, like
+from pierian.compat.scratch.fixed import Fixed
+from pierian.compat.scratch.layer import Layer, _undefined, check_gradients, empty, like
 from pierian.compat.scratch.tensor import argmax, numbers, plain, shape
-from pierian.compiler.jit import jit
 from pierian.core import tensor as core
 from pierian.core.transform import value_and_grad
 from pierian.nn import functional as F
@@ -41,31 +40,41 @@ class CompiledLoss(Loss):
     measure: Callable[[core.Tensor, core.Tensor], core.Tensor]
 
     def __init__(self) -> None:
-        self.both = jit(value_and_grad(self.measure))
         self.known: tuple[bytes, bytes] | None = None
+        self.shape: tuple[int, ...] | None = None
 
     def loss(self, predicted: Any, actual: Any) -> float:
         """One number, the smaller the better. Shapes: predicted [...], actual same."""
         self._look(predicted, actual)
-        return float(self.value.value)
+        return self.value.value.item()
 
     def gradient(self, predicted: Any, actual: Any) -> Any:
         """The gradient of the loss by the prediction. Shapes: predicted [...], actual same."""
         self._look(predicted, actual)
-        return like(predicted, core.make(self.slope.value.copy()))
+        return like(predicted, self.slope)
 
     def _look(self, predicted: Any, actual: Any) -> None:
         name = type(self).__name__
         p, a = numbers(name, predicted), numbers(name, actual)
+        key = p.tobytes(), a.tobytes()
+        if key == self.known and p.shape == a.shape == self.shape:
+            return
         if p.shape != a.shape:
             raise ShapeError(
                 message(name, "predicted and actual must have one shape", [*p.shape], [*a.shape],
                         "Encode a class as a list with one_hot_encode(i, num_labels)")
             )  # fmt: skip
-        key = p.tobytes(), a.tobytes()
-        if key != self.known:
-            self.value, self.slope = self.both(core.make(p), core.make(a))
-            self.known = key
+        if p.shape != self.shape:
+            self.p, self.a, self.slope = (empty(p.shape) for _ in range(3))
+            self.value, self.shape, self.run = empty(()), p.shape, Fixed(self._run)
+        self.p.value[...], self.a.value[...] = p, a
+        self.run()
+        self.known = key
+
+    def _run(self) -> None:
+        value, slope = value_and_grad(self.measure)(self.p, self.a)
+        core.assign(self.value, value)
+        core.assign(self.slope, slope)
 
 
 class SSE(CompiledLoss):
@@ -98,44 +107,43 @@ class CompiledOptimizer(Optimizer):
         self.tensors: Sequence[core.Tensor] = ()
 
     def step(self, layer: Layer) -> None:
+        """Change the params of a layer in place."""
         chain = getattr(layer, "chain", None)
         if chain:
-            for one in chain.layers:
-                one.check_backward()
             self._step(chain.tensors)
         else:
             self._step_lists([*layer.params()], [*layer.grads()])
 
     def _step(self, tensors: Sequence[core.Tensor]) -> None:
         if tensors is not self.tensors:
-            self.tensors = tensors
+            check_gradients(f"{type(self).__name__}.step", tensors)
+            self.tensors, self.set = tensors, (self.lr, self.mo)
             self.engine = SGD(tensors, lr=self.lr, momentum=self.mo, dampening=self.mo)
             self.engine.init_state()
             count = self.engine.state[tensors[0]]["step"]
             core.assign(count, core.as_tensor(1.0, count.dtype))  # only step 1 is without dampening
-            self.run, self.set = jit(self.engine.step), (self.lr, self.mo)
+            self.run = Fixed(self.engine.step)
         if self.set != (self.lr, self.mo):
-            self.engine.param_groups[0].update(
-                {"lr": self.lr, "momentum": self.mo, "dampening": self.mo}
-            )
             self.set = self.lr, self.mo
+            self.engine.param_groups[0].update(lr=self.lr, momentum=self.mo, dampening=self.mo)
         self.run()
 
     def _step_lists(self, params: list[Any], grads: list[Any]) -> None:
         """A step on lists that a user's layer keeps, by way of tensors."""
-        where = f"{type(self).__name__}.step"
-        shapes = [shape(param) for param in params]
-        if shapes != [shape(grad) for grad in grads]:
+        where, tensors = f"{type(self).__name__}.step", self.tensors
+        shapes, found = [*map(shape, params)], [*map(shape, grads)]
+        if shapes != found:
             raise ShapeError(
                 message(where, "params() and grads() must have the same shapes in the same order",
-                        shapes, [shape(grad) for grad in grads], "Return one gradient per param")
+                        shapes, found, "Return one gradient per param")
             )  # fmt: skip
-        tensors = self.tensors
-        if shapes != [[*tensor.shape] for tensor in self.tensors]:
-            tensors = learned([np.zeros(size) for size in shapes])
+        if shapes != [[*tensor.shape] for tensor in tensors]:
+            tensors = [empty((*size,)) for size in shapes]
+            for tensor in tensors:
+                tensor.grad = empty(tensor.shape)
         for tensor, param, grad in zip(tensors, params, grads, strict=True):
-            tensor.value[:] = numbers(where, param)
-            core.as_tensor(tensor.grad).value[:] = numbers(where, grad)
+            tensor.value[...] = numbers(where, param)
+            core.as_tensor(tensor.grad).value[...] = numbers(where, grad)
         self._step(tensors)
         for tensor, param in zip(tensors, params, strict=True):
             param[:] = tensor.tolist()

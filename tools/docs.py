@@ -42,6 +42,7 @@ BORROWED = {
     "contributing.md": "CONTRIBUTING.md",
 }
 FIELD = re.compile(r"^[A-Z][a-z]+: ")  # Shapes:, Args:, Raises: ... of a docstring
+INNER = ("build", "forward", "function", "pool")  # methods that one does not call
 WIDEST = 88  # columns of a signature on one line
 
 
@@ -110,8 +111,8 @@ def entry(name: str, value: Any, level: int = 2) -> str:
     if inspect.isclass(value):
         for key, member in sorted(vars(value).items()):
             plain = member.__func__ if isinstance(member, classmethod | staticmethod) else member
-            if not key.startswith("_") and inspect.getdoc(plain):
-                text += "\n" + entry(key, plain, level + 1)
+            if key not in INNER and key[0] != "_" and inspect.getdoc(plain):
+                text += "\n" + entry(key, plain, level + 2)
     return text
 
 
@@ -122,12 +123,20 @@ def signature(name: str, value: Any) -> str:
     except (TypeError, ValueError):
         return f"{name}(...)"
     kept = [p for p in found.parameters.values() if p.name != "self"]
-    text = re.sub(r"<([\w.]+)[^>]*>", r"\1", str(found.replace(parameters=kept)))
-    text = text.replace("'", "") if "->" in text else text
-    if len(name + text) <= WIDEST:
-        return name + text
-    inside = ",\n    ".join(re.sub(r" at 0x\w+", "", str(p)) for p in kept)
-    return f"{name}(\n    {inside},\n)"
+    text = name + readable(str(found.replace(parameters=kept)))
+    if len(text) <= WIDEST:
+        return text
+    inside = [readable(str(p)) for p in kept]
+    named = [p.kind is inspect.Parameter.KEYWORD_ONLY for p in kept]
+    if True in named and not any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in kept):
+        inside.insert(named.index(True), "*")
+    return f"{name}(\n    " + ",\n    ".join(inside) + ",\n)"
+
+
+def readable(text: str) -> str:
+    """A piece of a signature without the quotes of annotations and without addresses."""
+    text = re.sub(r"<(?:class|function) '?([\w.]+)[^>]*>", r"\1", text)
+    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)
 
 
 def prose(docstring: str) -> str:

@@ -11,7 +11,7 @@ if (location.protocol === "file:") {
       const load = (src) =>
         new Promise((done, fail) => {
           const script = this.inside.document.createElement("script");
-          script.src = new URL(src, url).href;
+          script.src = new URL(src, location.href).href;
           script.onload = done;
           script.onerror = fail;
           this.inside.document.body.appendChild(script);

@@ -253,6 +253,11 @@ def _cpu(self: Tensor) -> Tensor:
     return self
 
 
+def _cuda(self: Tensor, device: Any = None) -> Tensor:
+    """Raises DtypeError: there is no other device than the CPU."""
+    return _to(self, "cuda")
+
+
 def _contiguous(self: Tensor) -> Tensor:
     """This tensor in row-major memory of its own, or itself when it is that already."""
     value = self.value
@@ -265,7 +270,7 @@ METHODS: dict[str, Any] = {
     "__getitem__": indexing.getitem, "__setitem__": indexing.setitem, "__neg__": ew.neg,
     "__pos__": lambda self: self, "__abs__": ew.abs, "__invert__": ew.bitwise_not,
     "backward": autodiff.backward, "clone": ew.clone, "detach_": _detach_, "to": _to,
-    "type": _type, "cpu": _cpu, "contiguous": _contiguous, "astype": cast,
+    "type": _type, "cpu": _cpu, "cuda": _cuda, "contiguous": _contiguous, "astype": cast,
     "is_floating_point": _is_floating_point, "element_size": _element_size,
     "nelement": Tensor.numel, "new_zeros": _new_zeros, "new_ones": _new_ones,
     "repeat": _repeat, "repeat_interleave": movement.repeat, "scatter_add_": _scatter_add_,

@@ -14,11 +14,13 @@ import numpy as np
 
 from pierian.base.dtypes import float32, is_floating
 from pierian.base.errors import message
+from pierian.base.notice import notice
 from pierian.core.autodiff import no_grad
 from pierian.core.tensor import Tensor
 from pierian.data.dataset import Dataset
 from pierian.data.order import whole
 from pierian.nn.module import Module
+from pierian.train import losses
 from pierian.train import recipe as recipes
 from pierian.train.callback import Callback, Events, Logs
 from pierian.train.callbacks.checkpoint import open_checkpoint
@@ -256,6 +258,20 @@ def prepare(
             check_labels(where, name, recipe, source.rows)
     if batch is not None:
         recipe.loss(batch[1], pred, batch[2])
+        warn_of_square(where, recipe, batch[1].shape)
+
+
+def warn_of_square(where: str, recipe: Recipe, target: tuple[int, ...]) -> None:
+    """Say so when (b, 1) and (b,) meet in a loss of the user's, where they may become (b, b)."""
+    shapes = [recipe.output or (), target]
+    rows, column = sorted(shapes, key=len)
+    square = len(rows) == 1 and rows != (1,) and column == (*rows, 1)
+    if square and losses.is_foreign(recipe.loss.function):
+        notice(
+            f"{where}: the model gives {shapes[0]} and the targets are {target}; "
+            f"elementwise they become {(*rows, *rows)}. Reshape one in the loss, or write "
+            f"{'y.unsqueeze(1)' if target == rows else 'y.squeeze(1)'} for the targets."
+        )
 
 
 def check_labels(where: str, name: str, recipe: Recipe, rows: Rows | None) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pierian import data, models, nn, optim, train
-from pierian.base.errors import message
+from pierian.base.errors import GradError, message
 from pierian.base.trees import map_tree
 from pierian.core.tensor import Tensor, as_tensor
 from pierian.ops.creation import tensor
@@ -168,13 +168,21 @@ class Own(optim.Optimizer):
 
     def step(self, closure: Any = None, *, when: Tensor | None = None) -> None:
         """A step of the user's."""
+        for group in self.param_groups:
+            self._begin(group, [p for p in group["params"] if p.grad is not None])
         if hasattr(self.own, "lr"):
             self.own.lr = float(self.lr)
         self.own.step()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """The user's way to forget gradients."""
+        """The user's way to forget gradients; raises GradError when it does not."""
         self.own.zero_grad()
+        if any(p.grad is not None and bool(p.grad.any()) for p in self._parameters()):
+            raise GradError(
+                message(f"{type(self.own).__name__}.zero_grad", "it must forget the gradients, "
+                        "which would add up", "None or zeros", "gradients of the last step",
+                        "Write p.grad = None for each parameter")
+            )  # fmt: skip
 
 
 # Learners
@@ -190,6 +198,11 @@ class Learner(train.Learner):
         self, dls: Any, model: Any, loss_func: Any = None, opt_func: Any = Adam,
         *args: Any, **options: Any,
     ) -> None:  # fmt: skip
+        if isinstance(opt_func, optim.Optimizer):
+            raise TypeError(
+                message("Learner", "opt_func makes the optimizer", "opt_func=SGD", opt_func,
+                        "Pass what makes it, and its settings as partial(SGD, mom=0.9)")
+            )  # fmt: skip
         if isinstance(opt_func, type) and not issubclass(opt_func, optim.Optimizer):
             opt_func = partial(Own, opt_func)
             options = {"jit": False} | options

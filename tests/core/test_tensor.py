@@ -750,6 +750,8 @@ def test_to_and_casts() -> None:
     assert x.cpu() is x
     with pytest.raises(pr.DtypeError, match="the only device is the CPU"):
         x.to("cuda")
+    with pytest.raises(pr.DtypeError, match="Leave the call out"):
+        x.cuda()
     for name, dtype in [("half", "float16"), ("float", "float32"), ("double", "float64"),
                         ("char", "int8"), ("short", "int16"), ("int", "int32"), ("long", "int64"),
                         ("byte", "uint8"), ("bool", "bool")]:  # fmt: skip

@@ -29,7 +29,8 @@ ELSEWHERE = {
     "core/test_tape.py": ["GradientTape"],
     "core/test_transform.py": ["grad", "value_and_grad", "vjp", "jvp", "jacobian", "hessian"],
     "core/test_tensor.py": [
-        "Tensor", "Tensor.device", "Tensor.dim", "Tensor.dtype", "Tensor.element_size",
+        "Tensor", "Tensor.cuda", "Tensor.device", "Tensor.dim", "Tensor.dtype",
+        "Tensor.element_size",
         "Tensor.grad_fn", "Tensor.is_floating_point", "Tensor.is_leaf", "Tensor.item",
         "Tensor.ndim", "Tensor.ndimension", "Tensor.nelement", "Tensor.numel", "Tensor.numpy",
         "Tensor.shape", "Tensor.size", "Tensor.tolist",

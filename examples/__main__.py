@@ -4,7 +4,7 @@
     python -m examples scratch_xor keras  those whose names begin so
     python -m examples --sample           on the bundled sample of MNIST, as CI does
 
-To add a program: a file `examples/<face>_<what>.py` of at most 60 lines of our own, with
+To add a program: a file `examples/<face>_<what>.py` of at most 60 lines that are not blank, with
 
     TITLE = "XOR"                              one line for the table
     NEEDS = ("mnist", "matplotlib")            data sets and packages without which it is skipped
@@ -17,7 +17,8 @@ To add a program: a file `examples/<face>_<what>.py` of at most 60 lines of our 
 
 TITLE, NEEDS, GOALS and SAMPLE are read without running the file, so they are literals. A figure may
 have several goals, in a list. Under `--sample` only programs that have SAMPLE or need no data run;
-`pierian.data.mnist()` then gives the sample. A file whose name begins with "_" is no program.
+`pierian.data.mnist()` then gives the sample. A file without TITLE is no
+program but what several share. By itself one runs as `python -m examples.scratch_xor`.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from pathlib import Path
 from typing import Any
 
 from pierian.base.errors import DataError
+from pierian.base.file import cache_folder
 from pierian.data import fashion_mnist, mnist
 
 FOLDER = Path(__file__).resolve().parent
@@ -82,20 +84,23 @@ def there(need: str, sample: bool) -> bool:
     return True
 
 
-def programs(folder: Path = FOLDER) -> list[Program]:
-    """All programs of the folder, by name."""
-    return [read(path) for path in sorted(folder.glob("[!_]*.py"))]
+def programs() -> list[Program]:
+    """All programs, by name."""
+    found = map(read, sorted(FOLDER.glob("[!_]*.py")))
+    return [program for program in found if program]
 
 
-def read(path: Path) -> Program:
-    """What one file says of itself."""
+def read(path: Path) -> Program | None:
+    """What one file says of itself; None when it is no program."""
     said = {}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         match node:
             case ast.Assign(targets=[ast.Name(id="TITLE" | "NEEDS" | "GOALS" | "SAMPLE" as name)]):
                 said[name] = ast.literal_eval(node.value)
-    if "TITLE" not in said or "GOALS" not in said:
-        raise SystemExit(f"{path.name}: a program must say TITLE and GOALS at its top level.")
+    if "TITLE" not in said:
+        return None
+    if "GOALS" not in said:
+        raise SystemExit(f"{path.name}: a program must say GOALS at its top level.")
     return Program(path.stem, **said)
 
 
@@ -109,7 +114,8 @@ def run(program: Program, sample: bool, loud: bool) -> tuple[dict[str, float], f
     """The figures of one program, its seconds, and what went wrong."""
     environment = dict(os.environ)
     if sample:
-        environment |= {"PIERIAN_DATA": "", "PIERIAN_CACHE": str(FOLDER), "PIERIAN_OFFLINE": "1"}
+        apart = str(cache_folder() / "sample")  # from full data sets that were downloaded
+        environment |= {"PIERIAN_DATA": "", "PIERIAN_CACHE": apart, "PIERIAN_OFFLINE": "1"}
     command = [sys.executable, "-m", "examples", "--one", program.name]
     started = time.perf_counter()
     try:

@@ -21,7 +21,6 @@ from pierian.core.transform import vjp
 from pierian.nn import functional as F
 from pierian.ops.elementwise import mul
 
-
 OWN = ("_chain", "_known", "input")  # what copies of a layer do not share
 
 
@@ -161,7 +160,7 @@ class Way:
     def __init__(self, layers: Sequence[Compiled], shape: tuple[int, ...]) -> None:
         self.layers = layers
         values = [empty(shape)]
-        self.masks = []
+        self.masks: list[Any] = []
         for layer in layers:  # a first time, to learn the shapes and have them checked
             x = values[-1]
             self.masks.append(empty(x.shape) if layer.draws else None)
@@ -324,7 +323,7 @@ class Sequential(Layer):
         if self.layers != self._known:
             self._known = [*self.layers]
             ours = [layer for layer in self._known if isinstance(layer, Compiled) and _ours(layer)]
-            self._chain = Chain(ours) if len(ours) == len(self._known) else None
+            self._chain = Chain(ours) if ours and len(ours) == len(self._known) else None
         return self._chain
 
     def forward(self, input: Any) -> Any:

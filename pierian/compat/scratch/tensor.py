@@ -104,6 +104,8 @@ def numbers(where: str, data: Any) -> np.ndarray:
     """
     if type(data) is Values:
         return data.array
+    if data is None:
+        raise _no_number(where, data)
     try:
         return np.asarray(data, np.float64)
     except ValueError as error:
@@ -120,7 +122,7 @@ def numbers(where: str, data: Any) -> np.ndarray:
 
 
 def _no_number(where: str, data: Any) -> DtypeError:
-    must, fix = "everything must be a number", "Encode words as numbers; look for a forgotten ()"
+    must, fix = "everything must be a number", "Encode words as numbers; return what you computed"
     return DtypeError(message(where, must, "nested lists of numbers", repr(data)[:60], fix))
 
 

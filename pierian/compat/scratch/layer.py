@@ -21,7 +21,7 @@ from pierian.core.transform import vjp
 from pierian.nn import functional as F
 from pierian.ops.elementwise import mul
 
-OWN = ("_chain", "_known", "input")  # what copies of a layer do not share
+OWN = ("_chain", "_known")  # what copies of a layer do not share
 
 
 class Layer:
@@ -44,6 +44,9 @@ class Layer:
     def grads(self) -> Iterable[Any]:
         """The gradients by params(), in their order."""
         return []
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in OWN}
 
 
 def _undefined(layer: object, method: str) -> str:
@@ -82,9 +85,6 @@ class Compiled(Layer):
         if "_chain" not in self.__dict__:
             self._chain = Chain([self])
         return self._chain
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in OWN}
 
     def forward(self, input: Any) -> Any:
         """The output for a list or array of numbers, in kind."""
@@ -206,33 +206,52 @@ def like(given: Any, result: core.Tensor) -> Any:
     return copy if isinstance(given, np.ndarray) else Values(copy)
 
 
-class Sigmoid(Compiled):
+class Pointwise(Compiled):
+    """The same function of every number. Shapes: any."""
+
+    function: Any  # of the engine
+
+    def apply(self, x: core.Tensor, mask: Any, *tensors: core.Tensor) -> core.Tensor:
+        return type(self).function(x)
+
+
+class Sigmoid(Pointwise):
     """1 / (1 + e^-x) of every number. Shapes: any."""
 
-    def apply(self, x: core.Tensor, mask: Any, *tensors: core.Tensor) -> core.Tensor:
-        return F.sigmoid(x)
+    function = F.sigmoid
 
 
-class Tanh(Compiled):
+class Tanh(Pointwise):
     """The hyperbolic tangent of every number. Shapes: any."""
 
-    def apply(self, x: core.Tensor, mask: Any, *tensors: core.Tensor) -> core.Tensor:
-        return F.tanh(x)
+    function = F.tanh
 
 
-class Relu(Compiled):
+class Relu(Pointwise):
     """Negative numbers become 0. Shapes: any."""
 
-    def apply(self, x: core.Tensor, mask: Any, *tensors: core.Tensor) -> core.Tensor:
-        return F.relu(x)
+    function = F.relu
+
+
+def _part(method: str, number: int) -> property:
+    """One of params() or grads() as an attribute; assigning copies into it."""
+
+    def write(layer: Compiled, new: Any) -> None:
+        getattr(layer, method)()[number][:] = new
+
+    return property(lambda layer: getattr(layer, method)()[number], write)
 
 
 class Linear(Compiled):
     """w x + b, with a row of `w` and a number of `b` per output.
 
-    Shapes:  input [input_dim] -> [output_dim].
+    Shapes:  input [input_dim] -> [output_dim]; w, w_grad [output_dim, input_dim]; b, b_grad
+             [output_dim].
     Args:    init  how w and b start: see `random_tensor`.
     """
+
+    w, b, w_grad, b_grad = (_part(*which) for which in (
+        ("params", 0), ("params", 1), ("grads", 0), ("grads", 1)))  # fmt: skip
 
     def __init__(self, input_dim: int, output_dim: int, init: str = "xavier") -> None:
         self.input_dim, self.output_dim = input_dim, output_dim
@@ -249,34 +268,6 @@ class Linear(Compiled):
                         "Flatten the input to one list, or pass its length to Linear")
             )  # fmt: skip
         return F.linear(x, *tensors)
-
-    @property
-    def w(self) -> Any:
-        """The weights, [output_dim, input_dim]; assigning copies into them."""
-        return self.params()[0]
-
-    @w.setter
-    def w(self, new: Any) -> None:
-        self.params()[0][:] = new
-
-    @property
-    def b(self) -> Any:
-        """The biases, [output_dim]; assigning copies into them."""
-        return self.params()[1]
-
-    @b.setter
-    def b(self, new: Any) -> None:
-        self.params()[1][:] = new
-
-    @property
-    def w_grad(self) -> Any:
-        """The gradient by w of the last backward."""
-        return self.grads()[0]
-
-    @property
-    def b_grad(self) -> Any:
-        """The gradient by b of the last backward."""
-        return self.grads()[1]
 
 
 class Dropout(Compiled):
@@ -313,9 +304,6 @@ class Sequential(Layer):
 
     def __init__(self, layers: list[Layer]) -> None:
         self.layers = layers
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in OWN}
 
     @property
     def chain(self) -> Chain | None:

@@ -71,11 +71,15 @@ def test_resnets_have_the_names_and_shapes_of_torchvision(name: str) -> None:
     assert {key: list(value.shape) for key, value in state.items()} == GOLDEN["shapes"][name]
 
 
+def known(block: str) -> tuple[Any, ...]:
+    """The other arguments of the small network."""
+    depths, widths = reference.SMALL[block]
+    return depths, reference.CLASSES, reference.CHANNELS, widths
+
+
 def small(block: str, dtype: str = "float64") -> models.ResNet:
     """The small network with the weights of the formula, which a state of PyTorch's would bring."""
-    depths, widths = reference.SMALL[block]
-    sizes = (reference.CLASSES, reference.CHANNELS)
-    model = models.ResNet(block, depths, *sizes, widths).to(dtype)
+    model = models.ResNet(block, *known(block)).to(dtype)
     state = model.state_dict()
     model.load_state_dict({k: reference.values(k, v.shape).astype(v.dtype)
                            for k, v in state.items()})  # fmt: skip
@@ -109,6 +113,11 @@ def test_resnets_give_what_an_installed_pytorch_gives(block: str) -> None:
     import torch
 
     against(block, reference.looked_at(torch, block))
+    state = reference.small(torch, block).state_dict()
+    model = models.ResNet(block, *known(block)).to("float64")
+    model.load_state_dict(state)  # its tensors as they are
+    for key, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, state[key].numpy(), err_msg=key)
 
 
 @pytest.mark.parametrize("block", reference.SMALL)

@@ -10,12 +10,15 @@ import pickle
 import random
 import statistics
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks import lists
 from benchmarks.lists import LISTS, TASKS
 from pierian.compat import scratch
 from pierian.compat.scratch import (
@@ -68,6 +71,13 @@ def test_helpers_give_what_the_text_says(got: Any, expected: Any) -> None:
     assert got == expected and type(got) is type(expected)
 
 
+def test_benchmark_prints_a_row_for_each_program(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lists.main(["--seconds", "0"]) == 0
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert [row.split()[1] for row in rows] == [*TASKS]
+    assert all(float(cell) > 0 for row in rows for cell in row.split("|")[2:5])
+
+
 def linears(model: Any) -> list[Any]:
     return [layer for layer in getattr(model, "layers", [model]) if layer.params()]
 
@@ -76,10 +86,10 @@ def linears(model: Any) -> list[Any]:
 @pytest.mark.parametrize("kind", [list, np.array])
 def test_training_agrees_with_plain_lists(name: str, kind: Any) -> None:
     ours, loss, optimizer, inputs, outputs = TASKS[name](scratch)
-    lists, list_loss, list_optimizer, *_ = TASKS[name](LISTS)
-    for layer, other in zip(linears(ours), linears(lists), strict=True):
-        other.w = [[w / len(row) for w in row] for row in other.w]
-        layer.w, layer.b = other.w, other.b
+    other, list_loss, list_optimizer, *_ = TASKS[name](LISTS)
+    for layer, same in zip(linears(ours), linears(other), strict=True):
+        same.w = [[w / len(row) for w in row] for row in same.w]
+        layer.w, layer.b = same.w, same.b
     examples = random.Random(1)
     for seed in range(4):
         x = [examples.random() for _ in range(inputs)]
@@ -87,7 +97,7 @@ def test_training_agrees_with_plain_lists(name: str, kind: Any) -> None:
         found = []
         for model, error, step, made in (
             (ours, loss, optimizer, kind),
-            (lists, list_loss, list_optimizer, list),
+            (other, list_loss, list_optimizer, list),
         ):
             random.seed(seed)  # the masks of Dropout come from here
             predicted = model.forward(made(x))
@@ -158,14 +168,14 @@ def trained(layers: list[Any], optimizer: Any, loss: Any, steps: int = 3) -> Any
     return net.params()
 
 
-def same(a: Any, b: Any) -> None:
+def agree(a: Any, b: Any) -> None:
     for x, y in zip(a, b, strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-12, atol=1e-14)
 
 
 def test_users_optimizer_and_loss_do_what_ours_do() -> None:
     layers = [Linear(2, 3), Tanh(), Linear(3, 2)]
-    same(trained(layers, Descent(), Squares()), trained(layers, GradientDescent(0.25), SSE()))
+    agree(trained(layers, Descent(), Squares()), trained(layers, GradientDescent(0.25), SSE()))
 
 
 @pytest.mark.parametrize("optimizer", [GradientDescent, Momentum])
@@ -175,7 +185,7 @@ def test_users_layers_work_inside_sequential_and_learn(optimizer: Any) -> None:
     after = trained(layers, optimizer(0.25), SSE())
     assert shape([*start[2]]) == [2] and after[2] != [1.0, 1.0]
     if optimizer is GradientDescent:
-        same(after, trained(layers, Descent(), Squares()))
+        agree(after, trained(layers, Descent(), Squares()))
 
 
 def test_a_subclass_that_changes_a_pass_is_called() -> None:
@@ -199,7 +209,7 @@ def test_layers_can_be_used_alone_between_passes_of_the_whole() -> None:
     g: Any = [1.0]
     for layer in reversed(net.layers):
         g = layer.backward(g)
-    same(whole, g)
+    agree(whole, g)
     net.layers.append(Relu())  # the list of layers may change at any time
     assert len(net.forward([1.0, 2.0])) == 1 and net.forward([1.0, 2.0])[0] >= 0
 
@@ -214,7 +224,7 @@ def test_copies_of_a_model_learn_apart() -> None:
             other.backward(SSE().gradient(other.forward([1.0, 2.0]), [9.0]))
             optimizer.step(other)
         assert net.params() == before and other.params() != before
-        same(net.forward([1.0, 2.0]), Sequential(net.layers).forward([1.0, 2.0]))
+        agree(net.forward([1.0, 2.0]), Sequential(net.layers).forward([1.0, 2.0]))
 
 
 def test_learning_rate_can_change_between_steps() -> None:
@@ -225,6 +235,29 @@ def test_learning_rate_can_change_between_steps() -> None:
         layer.backward([2.0])
         optimizer.step(layer)
         assert layer.b[0] == pytest.approx(before - 2 * rate)
+
+
+WITHOUT = """
+import random, sys
+sys.modules["llvmlite"] = None
+from pierian.compat.scratch import *
+random.seed(0)
+net, optimizer, loss = Sequential([Linear(2, 3), Tanh(), Linear(3, 1)]), Momentum(0.1), SSE()
+for _ in range(3):
+    net.backward(loss.gradient(net.forward([1.0, -2.0]), [0.5]))
+    optimizer.step(net)
+print(net.params())
+"""
+
+
+def test_all_works_without_llvmlite() -> None:
+    outputs = []
+    for code in (WITHOUT, WITHOUT.replace('sys.modules["llvmlite"] = None', "")):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        outputs.append(ast.literal_eval(done.stdout))
+    for eager, compiled in zip(*outputs, strict=True):
+        np.testing.assert_allclose(eager, compiled, rtol=1e-12)
 
 
 def test_momentum_is_a_running_mean_from_zero() -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from pierian.compiler.jit import jit
-from pierian.compiler.program import Program
 
 
 class Fixed:
@@ -24,7 +23,7 @@ class Fixed:
 
     def __init__(self, fn: Callable[[], None]) -> None:
         self.fn, self.compiled = fn, jit(fn)
-        self.program: Program | None = None  # none yet, or the engine runs eagerly
+        self.program: Any = None  # none yet, or the engine runs eagerly
         self.arrays: list[np.ndarray] = []
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -61,6 +61,7 @@ class Compiled(Layer):
     tensors: Sequence[core.Tensor] = ()
     slopes: Sequence[core.Tensor] = ()  # memory for their gradients
     input: Any = None  # the last one, a tensor
+    mask: Any = None  # the last random numbers, a tensor
     draws = False  # whether it needs random numbers
 
     def apply(self, x: core.Tensor, mask: Any, *tensors: core.Tensor) -> core.Tensor:
@@ -124,6 +125,7 @@ class Chain:
         way.inputs[0].value[...] = x
         for layer, mask in way.drawn:
             mask.value[...] = layer.draw(mask.shape)
+            layer.mask = mask
         way.ahead()
         for layer, tensor in way.seen:
             layer.input = tensor
@@ -140,8 +142,10 @@ class Chain:
         for layer, tensor in way.seen:
             if layer.input is not tensor:  # it has been called by itself since
                 tensor.value[...] = layer.came().value
-        for layer, _ in way.drawn:
+        for layer, mask in way.drawn:
             layer.came()
+            if layer.mask is not mask:
+                mask.value[...] = layer.mask.value
         way.gradient.value[...] = g
         way.back()
         if not self.been_back:

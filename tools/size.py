@@ -54,7 +54,8 @@ BUDGETS = (
     Budget(("train",), 3_200),
     Budget(("compat",), 1_200),  # four faces
     # with the style sheet of the report; calls that draw have many small arguments
-    Budget(("viz",), 900, densest=12.0),
+    # and it lays out graphs by itself; geometry and descent are formulas over whole arrays
+    Budget(("viz",), 2_050, densest=14.0),
     Budget(("testing",), 300),
     Budget(("cli",), 1_250),  # eight commands, a file each, the tables of settings and data sets
 )

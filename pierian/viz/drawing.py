@@ -292,8 +292,8 @@ def _svg(drawing: Drawing) -> str:
         (a, b), (c, d) = way[:2] if alone else way[-2:]
         x, y = point((a + c) / 2, (b + d) / 2 + APART)
         half = width_of(arrow.back, SMALL) / 2
-        shift = 2.0 if drawing.across else half - 5  # away from the other line
-        x, y = (x, y + shift) if drawing.across else (x + shift, y)
+        beside = 2.0 if drawing.across else half - 5  # away from the other line
+        x, y = (x, y + beside) if drawing.across else (x + beside, y)
         words.append(
             f'<rect x="{x - half:.1f}" y="{y - 7:.1f}" width="{2 * half:.1f}" height="14" '
             'fill="#ffffff"/>' + _text(x, y + 4, arrow.back, SMALL, ORANGE, "middle")

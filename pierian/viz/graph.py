@@ -394,9 +394,7 @@ def _is_input(tape: Tape, leaf: Any) -> bool:
     return tape.names.get(leaf, "").split(" ")[0] == "input"
 
 
-def _group(
-    tape: Tape, title: str | None, nodes: list[Any], leaves: list[Any], values: bool
-) -> Box:
+def _group(tape: Tape, title: str | None, nodes: list[Any], leaves: list[Any], values: bool) -> Box:
     """The box of some operations and the parameters that only they use."""
     words = " · ".join(_counted([_word(node) for node in nodes]))
     lines = [short(title or words)]

@@ -23,8 +23,10 @@ TURNS = 1.25  # of each spiral
 WIDTH = 32  # hidden units of a block
 FRAMES = 12  # from one block to the next
 HOLD = 18  # frames at the end
+FAR = 1000  # beyond every edge of the picture
 LINES, FINE = 13, 60  # of the grid
-RATE, BATCH = 0.01, 100
+RATE, BATCH = 0.003, 100
+GENTLE = 0.1  # how far a block moves at first, of what weights of usual size would do
 
 
 class Block(nn.Module):
@@ -33,6 +35,8 @@ class Block(nn.Module):
     def __init__(self) -> None:
         self.look = nn.Linear(2, WIDTH)
         self.move = nn.Linear(WIDTH, 2)
+        with no_grad():
+            self.move.weight.copy_(GENTLE * self.move.weight)
 
     def forward(self, x: Any) -> Any:
         return x + self.move(self.look(x).tanh())
@@ -54,7 +58,7 @@ def spirals(n: int = 200, noise: float = 0.02, seed: int = 0) -> tuple[np.ndarra
 
 
 def unfold_spirals(
-    blocks: int = 6, epochs: int = 300, seed: int = 0, path: str | None = None
+    blocks: int = 8, epochs: int = 300, seed: int = 0, path: str | None = None
 ) -> Any:
     """Train a network on two spirals and show it unfolding them block by block.
 
@@ -69,7 +73,7 @@ def unfold_spirals(
     """
     where = "unfold_spirals"
     if blocks < 1 or epochs < 0 or (path is not None and not str(path).endswith((".gif", ".html"))):
-        must, fix = "there must be something to show", 'Pass blocks=6 and path="spirals.gif"'
+        must, fix = "there must be something to show", 'Pass blocks=8 and path="spirals.gif"'
         raise ValueError(message(where, must, "blocks >= 1, .gif or .html", (blocks, path), fix))
     figure, (axes,) = panels(where, 1, "", size=(5.0, 5.2))
     x, y = spirals(seed=seed)
@@ -84,7 +88,7 @@ def unfold_spirals(
     return animation
 
 
-def _trained(x: np.ndarray, y: np.ndarray, blocks: int, epochs: int, seed: int) -> nn.Module:
+def _trained(x: np.ndarray, y: np.ndarray, blocks: int, epochs: int, seed: int) -> nn.Sequential:
     """The network after training; the random state is as before."""
     before = random.default.state.numpy().copy()
     random.manual_seed(seed)
@@ -98,7 +102,7 @@ def _trained(x: np.ndarray, y: np.ndarray, blocks: int, epochs: int, seed: int) 
     return model
 
 
-def _stages(points: np.ndarray, model: nn.Module) -> np.ndarray:
+def _stages(points: np.ndarray, model: nn.Sequential) -> np.ndarray:
     """Where points are before the first block, and after each: (blocks + 1, n, 2)."""
     found = [as_tensor(points)]
     with no_grad():
@@ -115,9 +119,7 @@ def _grid() -> list[np.ndarray]:
     return [np.ascontiguousarray(line) for way in ways for line in (way, way[:, ::-1])]
 
 
-def _animated(
-    figure: Any, axes: Any, y: np.ndarray, stages: list[np.ndarray], head: nn.Linear
-) -> Any:
+def _animated(figure: Any, axes: Any, y: np.ndarray, stages: list[np.ndarray], head: Any) -> Any:
     """Points and grid on their way from stage to stage; in the end the line that parts them."""
     from matplotlib.animation import FuncAnimation
 
@@ -133,7 +135,7 @@ def _animated(
     axes.set_axis_off()
     weight, bias = head.weight.numpy()[0], float(head.bias.numpy()[0])
     foot, along = -bias * weight / (weight @ weight), np.array([-weight[1], weight[0]])
-    ends = foot + np.outer([-9, 9], along / np.linalg.norm(along))
+    ends = foot + np.outer([-FAR, FAR], along / np.linalg.norm(along))
 
     def draw(frame: int) -> list[Any]:
         step = min(frame / FRAMES, last)

@@ -6,6 +6,7 @@ May import: base, callback.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,19 @@ class History(Callback):
     def __repr__(self) -> str:
         last = ", ".join(f"{name}={values[-1]:.4g}" for name, values in self.history.items())
         return f"History({len(self.epoch)} epochs{', last: ' if last else ''}{last})"
+
+    def _repr_html_(self) -> str:
+        names = ["epoch", *self.history]
+        rows = [
+            [
+                str(epoch + 1),
+                *(_cell(values, i, len(self.epoch)) for values in self.history.values()),
+            ]
+            for i, epoch in enumerate(self.epoch)
+        ]
+        head = "".join(f"<th>{escape(name)}</th>" for name in names)
+        body = "".join(f"<tr>{''.join(f'<td>{x}</td>' for x in row)}</tr>" for row in rows)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 class Recorder(History):
@@ -135,6 +149,13 @@ class Recorder(History):
         from pierian import viz
 
         return viz.plot_schedule(self.settings, path=path)
+
+
+def _cell(values: list[float], i: int, epochs: int) -> str:
+    """The number of epoch `i`; empty where validation came at every so many epochs, not there."""
+    every = max(epochs // max(len(values), 1), 1)
+    j, rest = divmod(i + 1, every)
+    return f"{values[j - 1]:.4g}" if not rest and j <= len(values) else ""
 
 
 def in_table(name: str) -> str:

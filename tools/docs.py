@@ -38,6 +38,7 @@ ROOMS = {
 BORROWED = {
     "benchmarks.md": "benchmarks/RESULTS.md",
     "scaling.png": "benchmarks/scaling.png",
+    "zh/readme.md": "README.zh-CN.md",
     "changelog.md": "CHANGELOG.md",
     "contributing.md": "CONTRIBUTING.md",
 }
@@ -51,7 +52,7 @@ def on_files(files: Files, config: Any) -> Files:
     for target, source in BORROWED.items():
         content: str | bytes = (REPOSITORY / source).read_bytes()
         if isinstance(content, bytes) and target.endswith(".md"):
-            content = moved(content.decode("utf-8"))
+            content = moved(content.decode("utf-8"), "../" * target.count("/"))
         files.append(File.generated(config, target, content=content))
     for page, (name, about) in ROOMS.items():
         text = room(page, importlib.import_module(name), about)
@@ -60,12 +61,12 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
-def moved(text: str) -> str:
-    """A page of the repository with its links as they are in the site."""
-    text = re.sub(r"\]\(docs/", "](", text)
+def moved(text: str, up: str) -> str:
+    """A page of the repository with its links as they are in the site, `up` folders higher."""
+    text = re.sub(r"\]\(docs/", f"]({up}", text)
     for page, path in BORROWED.items():
-        text = text.replace(f"]({path})", f"]({page})")
-    return text
+        text = text.replace(f"]({path})", f"]({up}{page})")
+    return re.sub(r"\[([^]]*)\]\((README.md|LICENSE)\)", r"\1", text)  # these have no page
 
 
 def contents() -> str:

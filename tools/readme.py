@@ -6,7 +6,7 @@ May import: the standard library only (the examples import what they show). To a
     python tools/readme.py          checks that there are exactly two set-up commands
     python tools/readme.py job      prints the first: set up and do the main job
     python tools/readme.py test     prints the second: set up and run the tests
-    python tools/readme.py run      runs the examples of README.md and docs/, offline
+    python tools/readme.py run      runs the examples of README*.md and docs/, offline
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def main(argv: list[str]) -> int:
     if verb != "run":
         print({"check": f"{job}\n{test}", "job": job, "test": test}[verb])
         return 0
-    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+    pages = [*sorted(REPOSITORY.glob("README*.md")), *sorted((REPOSITORY / "docs").rglob("*.md"))]
     os.environ["PIERIAN_OFFLINE"] = "1"
     sys.path.insert(0, str(REPOSITORY))
     with tempfile.TemporaryDirectory() as folder:

@@ -7,6 +7,7 @@ learning rates and calls `fit`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -276,6 +277,10 @@ class Learner:
     def __repr__(self) -> str:
         loss = self._recipe.loss.name if self._recipe else self._loss
         return f"Learner({type(self.model).__name__}, loss={loss}, lr={self.lr})"
+
+    def _repr_html_(self) -> str:
+        table = self.recorder._repr_html_() if self.recorder.epoch else ""
+        return f"<p>{escape(repr(self))}</p>{table}"
 
     # What they share
 

@@ -315,7 +315,7 @@ def _of_model(
     if fold is False:
         return _whole(tape, values, False, None)
     deepest = max((call.level for call in calls), default=0)
-    for level in range(deepest, 0, -1) if depth is None else [depth]:
+    for level in range(deepest, -1, -1) if depth is None else [depth]:
         chosen = [c for c in calls if c.level == level or (c.level < level and _last(c, calls))]
         groups = _by_call(tape, chosen)
         if len(set(groups.values())) <= MANY:

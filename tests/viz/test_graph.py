@@ -91,10 +91,23 @@ def test_a_model_is_drawn_by_its_modules_and_left_as_it_was() -> None:
 def test_depth_says_how_many_levels_are_opened() -> None:
     model = nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), nn.Linear(2, 1))
     x = np.ones((1, 2), np.float32)
-    titles = [[b.lines[0] for b in viz.graph(model, x, depth=d).boxes] for d in (1, 2)]
+    titles = [[b.lines[0] for b in viz.graph(model, x, depth=d).boxes] for d in (0, 1, 2)]
     assert titles == [
+        ["input", "Sequential"],
         ["input", "0 Sequential", "1 Linear"], ["input", "0.0 Linear", "0.1 ReLU", "1 Linear"],
     ]  # fmt: skip
+
+
+def test_a_lone_layer_is_one_box_frozen_or_not() -> None:
+    drawing = viz.graph(nn.Linear(2, 2).freeze(), np.ones((1, 2), np.float32))
+    assert [box.lines[0] for box in drawing.boxes] == ["input", "Linear"]
+
+
+def test_a_large_model_is_folded_to_few_boxes_without_being_asked() -> None:
+    layers = [nn.Sequential(nn.Linear(2, 2), nn.ReLU()) for _ in range(30)]
+    drawing = viz.graph(nn.Sequential(*layers), np.ones((1, 2), np.float32))
+    assert [box.lines[0] for box in drawing.boxes][1:3] == ["0 Sequential", "1 Sequential"]
+    assert len(drawing.boxes) == 31
 
 
 def random_drawing(seed: int, across: bool) -> Drawing:

@@ -172,6 +172,7 @@ def test_loop_of_a_learner_runs_as_it_says() -> None:
     learn.fit(1)
     told = [line.text for line in picture.lines if "All" in line.listeners]
     assert seen == told
+    assert learn._repr_html_() == f"<p>{learn!r}</p>{learn.recorder._repr_html_()}"
 
 
 REFUSED = [

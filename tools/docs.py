@@ -44,6 +44,7 @@ BORROWED = {
 }
 FIELD = re.compile(r"^[A-Z][a-z]+: ")  # Shapes:, Args:, Raises: ... of a docstring
 INNER = ("build", "forward", "function", "pool")  # methods that one does not call
+CHINESE = "[\u3000-\u9fff\uff00-\uffef]"  # characters that no space separates
 WIDEST = 88  # columns of a signature on one line
 
 
@@ -59,6 +60,12 @@ def on_files(files: Files, config: Any) -> Files:
         files.append(File.generated(config, f"api/{page}.md", content=text))
     files.append(File.generated(config, "api/index.md", content=contents()))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Called by mkdocs for each page: sessions are marked as such, lines of Chinese joined."""
+    markdown = re.sub(r"^```python\n(?=>>> )", "```pycon\n", markdown, flags=re.MULTILINE)
+    return re.sub(rf"(?<={CHINESE})\n(?={CHINESE})", "", markdown)
 
 
 def moved(text: str, up: str) -> str:

@@ -107,10 +107,12 @@ def main(argv: list[str]) -> int:
     pages = [*sorted(REPOSITORY.glob("README*.md")), *sorted((REPOSITORY / "docs").rglob("*.md"))]
     os.environ["PIERIAN_OFFLINE"] = "1"
     sys.path.insert(0, str(REPOSITORY))
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        failed = sum(run(page) for page in pages)
-        os.chdir(REPOSITORY)
+    failed = 0
+    for page in pages:
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+            failed += run(page)
+            os.chdir(REPOSITORY)
     return 1 if failed else 0
 
 

@@ -1,8 +1,8 @@
-"""Adds to the documentation site what is written elsewhere: docstrings, benchmarks, changelog.
+"""Adds to the documentation site what is made elsewhere: docstrings, pictures, benchmarks.
 
 A hook of mkdocs (see mkdocs.yml). May import: mkdocs, pierian, the standard library. To add a room
 to the reference: a row in `ROOMS`; a file of the repository: a row in `BORROWED`; both are then
-named in the `nav` of mkdocs.yml.
+named in the `nav` of mkdocs.yml. A picture: a row in `PICTURES`, beside the code in a page.
 """
 
 from __future__ import annotations
@@ -10,11 +10,16 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from mkdocs.structure.files import File, Files
+
+import pierian as pr
+from pierian import viz
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -42,6 +47,23 @@ BORROWED = {
     "changelog.md": "CHANGELOG.md",
     "contributing.md": "CONTRIBUTING.md",
 }
+
+
+def chain(path: Path) -> None:
+    """The graph of the page on gradients: |goal - (x·w + b)|."""
+    named = {"x": pr.tensor(2.0), "goal": pr.tensor(4.0)}
+    named |= {"w": pr.tensor(3.0, requires_grad=True), "b": pr.tensor(1.0, requires_grad=True)}
+    error = pr.abs(named["goal"] - (named["x"] * named["w"] + named["b"]))
+    viz.graph(error, names=named).save(path)
+
+
+BENDS = {"relu": pr.relu, "sigmoid": pr.sigmoid, "tanh": pr.tanh}
+PICTURES: dict[str, Callable[[Path], Any]] = {
+    "graph.svg": chain,
+    "bends.svg": lambda path: viz.plot_function(BENDS, path=path),
+    "descent.svg": lambda path: viz.plot_descent(pr.square, 1.0, path=path),
+    "geometry.svg": lambda path: viz.plot_geometry(path=path),
+}
 FIELD = re.compile(r"^[A-Z][a-z]+: ")  # Shapes:, Args:, Raises: ... of a docstring
 INNER = ("build", "forward", "function", "pool")  # methods that one does not call
 CHINESE = "[\u3000-\u9fff\uff00-\uffef]"  # characters that no space separates
@@ -55,6 +77,11 @@ def on_files(files: Files, config: Any) -> Files:
         if isinstance(content, bytes) and target.endswith(".md"):
             content = moved(content.decode("utf-8"), "../" * target.count("/"))
         files.append(File.generated(config, target, content=content))
+    with tempfile.TemporaryDirectory() as folder:
+        for name, draw in PICTURES.items():
+            path = Path(folder, name)
+            draw(path)
+            files.append(File.generated(config, f"pictures/{name}", content=path.read_bytes()))
     for page, (name, about) in ROOMS.items():
         text = room(page, importlib.import_module(name), about)
         files.append(File.generated(config, f"api/{page}.md", content=text))

@@ -5,6 +5,7 @@ May import: base, core, nn. To add one: a row in `CLASSES`.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -28,10 +29,13 @@ class Initializer:
     a layer of `pr.nn` gives are outputs and inputs.
     """
 
-    def __init__(self, fill: Callable[..., Any], **settings: Any) -> None:
+    def __init__(self, fill: Callable[..., Any], *args: Any, **settings: Any) -> None:
         if settings.pop("seed", None) is not None:
             raise refuse("initializers", "seed")
-        self.fill = partial(fill, **{SPELLED.get(key, key): x for key, x in settings.items()})
+        names = list(inspect.signature(fill).parameters)[1:]  # the first is the tensor
+        given = dict(zip(names, args, strict=False))
+        given |= {SPELLED.get(key, key): x for key, x in settings.items()}
+        self.fill = partial(fill, **given)
 
     def __call__(self, shape: Any, dtype: Any = None) -> Tensor:
         """A tensor of this shape, or the tensor that was given, filled."""

@@ -26,7 +26,7 @@ from pierian.nn.layers import untraced
 from pierian.train.run import modes_kept
 
 names: Counter[str] = Counter()  # of layers that were not given one, as `clear_session` forgets
-BUILT = "$built"  # under which a config keeps the shape that `build` was called with
+BUILT, NAME = "$built", "$name"  # under which configs keep the shape given to `build`, the name
 
 
 class Layer(Module):
@@ -206,13 +206,16 @@ class Layer(Module):
     # Saving
 
     def config(self) -> dict[str, Any]:
-        """As in `pr.nn`, with the shape that `build` was called with."""
-        return super().config() | ({} if self._shape is None else {BUILT: self._shape})
+        """As in `pr.nn`, with the name and the shape that `build` was called with."""
+        shape = {} if self._shape is None else {BUILT: self._shape}
+        return super().config() | {NAME: self.name} | shape
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], children: Any = None) -> Any:
         """A new layer from what `config` gave."""
-        layer = super().from_config({k: v for k, v in config.items() if k != BUILT}, children)
+        given = {key: value for key, value in config.items() if key not in (BUILT, NAME)}
+        layer = super().from_config(given, children)
+        layer.name = config.get(NAME, layer.name)
         if BUILT in config:
             layer.build(config[BUILT])
         return layer

@@ -97,15 +97,16 @@ def _class(title: str, fn: Callable[..., Any], known: Any, defaults: dict[str, A
     ) -> None:
         Loss.__init__(self, name, reduction)
         self.options = defaults | dict(zip(defaults, args, strict=False)) | options
-        for option in self.options.keys() - defaults.keys():
-            raise refuse(title, option)
+        for option in options:
+            if option not in defaults:
+                raise refuse(title, option)
         logits = known is engine.binary_crossentropy and self.options["from_logits"]
         self.known = nn.binary_cross_entropy_with_logits if logits else known
 
     def call(self: Any, y_true: Any, y_pred: Any) -> Tensor:
         return fn(y_true, y_pred, **self.options)
 
-    doc = f"Keras' {title}, of (y_true, y_pred). Args: {', '.join([*defaults, 'reduction, name'])}."
+    doc = f"Keras' {title}, of (y_true, y_pred). Args: {', '.join([*defaults, 'reduction'])}."
     body = {"__init__": __init__, "call": call, "__doc__": doc, "__module__": __name__}
     return type(title, (Loss,), body)
 

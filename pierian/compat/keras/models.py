@@ -56,8 +56,7 @@ class Model(Layer):
         self.input_shape = trees.map_tree(lambda x: x.example, inputs)
         parts = dict.fromkeys(call.fn for call in self._graph.calls)
         for i, part in enumerate(part for part in parts if isinstance(part, Layer)):
-            taken = part.name in vars(self) or hasattr(type(self), part.name)
-            self.add_module(f"{part.name}_{i}" if taken else part.name, part)
+            self.add_module(str(i), part)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """What the graph gives; subclasses write their own."""
@@ -123,11 +122,7 @@ class Model(Layer):
             return {PLACE: number[x]} if isinstance(x, KerasTensor) else x
 
         calls = [
-            [
-                paths.get(id(call.fn), f"${getattr(call.fn, '__name__', '')}"),
-                list(call.args),
-                call.kwargs,
-            ]
+            [paths.get(id(call.fn)) or f"${call.fn.__name__}", list(call.args), call.kwargs]
             for call in graph.calls
         ]
         inputs = trees.map_tree(lambda x: [*x.shape[1:], str(x.dtype)], graph.inputs)

@@ -1,0 +1,42 @@
+"""A multilayer perceptron on clothes; and what its activations and their slopes look like."""
+
+import numpy as np
+
+import pierian.compat.tensorflow as tf
+
+TITLE = "Multilayer perceptron"
+NEEDS = ("fashion-mnist",)
+GOALS = {"Fashion-MNIST": ">= 0.84", "slope of sigmoid at 0": "== 0.25"}
+
+
+def slopes(fn) -> np.ndarray:
+    x = tf.Variable(np.linspace(-4, 4, 9, dtype="float32"))
+    with tf.GradientTape() as tape:
+        y = fn(x)
+    print(f"{fn.__name__:8}", np.round(y.numpy(), 2))
+    slope = tape.gradient(y, x).numpy()
+    print("  slope ", np.round(slope, 2))
+    return slope
+
+
+def trained(seed: int) -> float:
+    tf.random.set_seed(seed)
+    (x_train, y_train), (x_test, y_test) = tf.keras.datasets.fashion_mnist.load_data()
+    net = tf.keras.models.Sequential()
+    net.add(tf.keras.layers.Flatten())
+    net.add(tf.keras.layers.Dense(256, activation="relu"))
+    net.add(tf.keras.layers.Dense(10))
+    loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    net.compile(tf.keras.optimizers.SGD(learning_rate=0.1), loss, metrics=["accuracy"])
+    net.fit(x_train / 255, y_train, epochs=10, batch_size=256, verbose=2)
+    return net.evaluate(x_test / 255, y_test, verbose=0)[1]
+
+
+def main() -> dict[str, float]:
+    at = [slopes(fn)[4] for fn in (tf.nn.relu, tf.nn.sigmoid, tf.nn.tanh)]
+    found = sum(trained(seed) for seed in range(3)) / 3  # one seed alone is off by 0.02
+    return {"Fashion-MNIST": found, "slope of sigmoid at 0": at[1]}
+
+
+if __name__ == "__main__":
+    print(main(), "beside", GOALS)

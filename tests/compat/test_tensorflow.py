@@ -1,0 +1,107 @@
+"""TensorFlow's names: variables, tapes, and what differs from `keras.ops`."""
+
+import numpy as np
+import pytest
+
+import pierian.compat.tensorflow as tf
+from pierian.compat import keras
+
+
+def test_variables_keep_their_identity():
+    c = tf.Variable(tf.zeros([3, 6]))
+    same = c
+    c.assign(tf.ones([3, 6]))
+    c[1].assign(np.full(6, 2.0))
+    c[0, 1].assign(9)
+    c.assign_add(tf.ones([3, 6]))
+    c.assign_sub(tf.ones([3, 6]))
+    assert c is same
+    assert isinstance(c, keras.Variable)
+    assert c.numpy().sum() == 6 + 12 + 6 + 8
+    count = tf.Variable(0)
+    count.assign_add(1)
+    assert (int(count), count.requires_grad, c.requires_grad) == (1, False, True)
+
+
+def test_variables_copy_what_they_are_given():
+    start = np.zeros(2, "float32")
+    v = tf.Variable(start)
+    v.assign([1.0, 2.0])
+    assert start.tolist() == [0.0, 0.0]
+    assert tf.Variable(np.zeros(2)).dtype == np.float64
+    assert keras.Variable(np.zeros(2)).dtype == np.float32
+
+
+def test_gradients_are_nested_as_the_sources():
+    a, b, lonely = tf.Variable(2.0), tf.Variable(3.0), tf.Variable(1.0)
+    x = tf.zeros(shape=())
+    with tf.GradientTape(persistent=True) as tape:
+        y = a * b + 2 * x + 3
+    assert {k: float(g) for k, g in tape.gradient(y, {"a": a, "b": b}).items()} == {"a": 3, "b": 2}
+    assert float(tape.gradient(y, x)) == 2
+    assert tape.gradient(y, [lonely]) == [None]
+    assert f"{y:.2f}" == "9.00"
+
+
+CASES = [
+    (lambda: tf.norm(tf.constant([3.0, -4.0])), 5.0),
+    (lambda: tf.ones(3), [1, 1, 1]),
+    (lambda: tf.constant(1.0, shape=(2,)), [1, 1]),
+    (lambda: tf.reduce_mean(tf.constant([[1.0, 3.0]]), axis=1), [2.0]),
+    (lambda: tf.reduce_sum(tf.constant([[1.0, 3.0]])), 4.0),
+    (lambda: tf.argmax(tf.constant([[1.0, 2.0], [3.0, 0.0]])), [1, 0]),
+    (lambda: tf.matmul(tf.ones((2, 3)), tf.ones((2, 3)), transpose_b=True), [[3, 3], [3, 3]]),
+    (lambda: tf.concat([[1.0], [2.0]], axis=0), [1, 2]),
+    (lambda: tf.transpose(tf.reshape(tf.range(6), (1, 2, 3)), perm=[2, 0, 1])[0], [[0, 3]]),
+    (lambda: tf.one_hot([1], depth=3), [[0, 1, 0]]),
+    (lambda: tf.cast(tf.constant([1.5]), tf.int32), [1]),
+    (lambda: tf.nn.relu(tf.constant([-1.0, 1.0])), [0, 1]),
+    (lambda: tf.nn.softmax(tf.zeros((1, 2))), [[0.5, 0.5]]),
+    (lambda: tf.math.sqrt(tf.constant([4.0])), [2]),
+    (lambda: tf.fill([2], 3.0), [3, 3]),
+    (lambda: tf.gather(tf.constant([1.0, 2.0, 3.0]), [2, 0]), [3, 1]),
+    (lambda: tf.nn.sparse_softmax_cross_entropy_with_logits([0], tf.zeros((1, 2))), [np.log(2)]),
+]
+
+
+@pytest.mark.parametrize("case", range(len(CASES)))
+def test_functions_are_those_of_tensorflow(case):
+    call, expected = CASES[case]
+    assert np.allclose(call(), expected)
+
+
+def line(step):
+    keras.utils.set_random_seed(0)
+    X = tf.random.normal((200, 2))
+    y = tf.matmul(X, tf.constant([[2.0], [-3.4]])) + 4.2
+    start = tf.initializers.RandomNormal(stddev=0.01)
+    net = tf.keras.Sequential([tf.keras.layers.Dense(1, kernel_initializer=start)])
+    trainer, loss = tf.keras.optimizers.SGD(learning_rate=0.1), tf.keras.losses.MeanSquaredError()
+    update = step(net, trainer, loss)
+    for _ in range(10):
+        for k in range(0, 200, 20):
+            update(X[k : k + 20], y[k : k + 20])
+    return net.get_weights()
+
+
+def eager(net, trainer, loss):
+    def update(X, y):
+        with tf.GradientTape() as tape:
+            error = loss(net(X, training=True), y)
+            grads = tape.gradient(error, net.trainable_variables)
+            trainer.apply_gradients(zip(grads, net.trainable_variables, strict=True))
+        return error
+
+    return update
+
+
+def compiled(net, trainer, loss):
+    update = eager(net, trainer, loss)
+    return tf.function(update)
+
+
+@pytest.mark.parametrize("step", [eager, compiled], ids=lambda f: f.__name__)
+def test_a_loop_by_hand_finds_the_line(step):
+    w, b = line(step)
+    assert np.allclose(w.ravel(), [2.0, -3.4], atol=1e-3)
+    assert np.allclose(b, 4.2, atol=1e-3)

@@ -48,8 +48,7 @@ def main() -> dict[str, float]:
     for epoch in range(10):
         for images, labels in batches(x_train, y_train):
             with tf.GradientTape() as tape:
-                losses = ops.sparse_categorical_crossentropy(labels, model(images))
-                loss = ops.mean(losses)
+                loss = ops.mean(ops.sparse_categorical_crossentropy(labels, model(images)))
             gradients = tape.gradient(loss, model.weights)
             optimizer.apply_gradients(zip(gradients, model.weights, strict=True))
         print(f"epoch {epoch + 1}: loss {loss:.3f}")

@@ -12,9 +12,8 @@ GOALS = {"largest difference": "<= 0.001", "times as fast": ">= 100", "axes": "=
 
 def naive_relu_of_sum(x, y):
     out = x.copy()
-    for i in range(x.shape[0]):
-        for j in range(x.shape[1]):
-            out[i, j] = max(x[i, j] + y[i, j], 0)
+    for i, j in np.ndindex(x.shape):
+        out[i, j] = max(x[i, j] + y[i, j], 0)
     return out
 
 
@@ -54,8 +53,7 @@ def main() -> dict[str, float]:
     print("broadcast", ops.maximum(x, y).shape, "reshape", ops.reshape(x, (64, -1)).shape)
     product = ops.matmul(rng.random((2, 3, 4, 5)), rng.random((5, 6)))
     print("(2, 3, 4, 5) times (5, 6):", product.shape, "turned", ops.transpose(y).shape)
-    difference = max(differences)
-    return {"largest difference": difference, "times as fast": min(ratios), "axes": product.ndim}
+    return dict(zip(GOALS, (max(differences), min(ratios), product.ndim), strict=True))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,6 @@ def main() -> dict[str, float]:
     tf.random.set_seed(0)
     (x_train, y_train), (x_test, y_test) = tf.keras.datasets.mnist.load_data()
     net = Nest()
-    print("the outputs of two images:", net(x_test[:2] / 255).shape)
     loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     net.compile(optimizer="adam", loss=loss, metrics=["accuracy"])
     net.fit(x_train / 255, y_train, epochs=2, batch_size=128, verbose=2)

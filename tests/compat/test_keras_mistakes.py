@@ -83,11 +83,16 @@ def test_the_message_leads_to_the_repair(act, told):
     with pytest.raises(Exception) as caught:  # noqa: PT011
         act()
     assert told in str(caught.value)
-    assert isinstance(caught.value, ValueError | TypeError | RuntimeError | ImportError)
+    assert isinstance(caught.value, ValueError | TypeError | RuntimeError | AttributeError)
 
 
 def test_missing_names_are_explained_on_import_too():
     with pytest.raises(ImportError, match="recurrent"):
         from pierian.compat.keras.layers import GRU  # noqa: F401
     with pytest.raises(ImportError, match="DataLoader"):
+        from pierian.compat.tensorflow import data  # noqa: F401
+    with pytest.raises(AttributeError, match="DataLoader"):
         _ = tf.data
+    with pytest.raises(AttributeError, match="Use Dense"):
+        _ = layers.Dens
+    assert not hasattr(layers, "GRU")

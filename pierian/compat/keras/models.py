@@ -148,7 +148,7 @@ class Model(Layer):
 
         for name, args, kwargs in config["calls"]:
             fn = children[name] if name in children else FUNCTIONS[name.removeprefix("$")]
-            tensors += trees.leaves(record(fn, tuple(found(args)), found(kwargs)))
+            tensors.extend(trees.leaves(record(fn, tuple(found(args)), found(kwargs))))
         given = inputs[0] if config["single"] else inputs
         return cls(given, found(config["outputs"]), name=config["name"])
 
@@ -166,7 +166,7 @@ def _ordered(inputs: Any, outputs: Any) -> Iterator[Call]:
                         "Pass every Input: Model([a, b], outputs)")
             )  # fmt: skip
         needed = [] if stack[-1] in known else [x for x in call.inputs() if x not in known]
-        stack += needed[::-1]
+        stack.extend(needed[::-1])
         if not needed and stack.pop() not in known:
             known.update(call.outputs)
             yield call

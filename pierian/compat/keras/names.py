@@ -6,7 +6,9 @@ May import: base. To answer for one more name: a row in `HINTS`.
 from __future__ import annotations
 
 import difflib
+import dis
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -44,8 +46,8 @@ HINTS = {
 }  # fmt: skip
 
 
-class NotOffered(PierianError, ImportError):
-    """What a face lacks. An ImportError, so that `from … import …` shows its text."""
+class NotOffered(PierianError, ValueError):
+    """An option of the original that a face lacks."""
 
 
 def refuse(where: str, option: str) -> NotOffered:
@@ -54,17 +56,26 @@ def refuse(where: str, option: str) -> NotOffered:
     return NotOffered(message(where, "options must be such as Pierian has", "none", option, fix))
 
 
-def answer(module: str, own: Mapping[str, Any]) -> Callable[[str], Any]:
-    """The `__getattr__` of a module: explains names that are missing; underscores simply are."""
+def answer(module: str, own: Mapping[str, Any], also: Any = None) -> Callable[[str], Any]:
+    """The `__getattr__` of a module: explains names that are missing; underscores simply are.
+
+    Args:  also  a module with a `TABLE` of names that this one has too.
+    """
 
     def explain(name: str) -> Any:
+        if also is not None and name in also.TABLE:
+            return getattr(also, name)
         if name.startswith("_"):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         near = difflib.get_close_matches(name, own, n=1)
         usual = f"Use {near[0]}, if you meant it" if near else "See dir(pr) and dir(pr.nn)"
         face = module.removeprefix("pierian.compat.")
         fix = HINTS.get(name, usual)
-        raise NotOffered(message(face, "it must be a name of this face", "one of dir()", name, fix))
+        # `from … import` shows the text of an ImportError only, and hasattr needs the other one
+        frame = sys._getframe(1)
+        importing = dis.opname[frame.f_code.co_code[frame.f_lasti]] == "IMPORT_FROM"
+        text = message(face, "it must be a name of this face", "one of dir()", name, fix)
+        raise (ImportError if importing else AttributeError)(text)
 
     return explain
 

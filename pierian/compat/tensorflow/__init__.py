@@ -84,12 +84,7 @@ TABLE: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 KINDS = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
 globals().update(TABLE | {name: dtypes.as_dtype(name) for name in KINDS})
-ALL = ops.TABLE | globals()
-missing = answer(__name__, ALL)
-
-
-def __getattr__(name: str) -> Any:
-    return getattr(ops, name) if name in ops.TABLE else missing(name)
+__getattr__ = answer(__name__, ops.TABLE | globals(), ops)
 
 
 def _module(name: str, **contents: Any) -> ModuleType:

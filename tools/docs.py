@@ -64,7 +64,8 @@ PICTURES: dict[str, Callable[[Path], Any]] = {
     "descent.svg": lambda path: viz.plot_descent(pr.square, 1.0, path=path),
     "geometry.svg": lambda path: viz.plot_geometry(path=path),
 }
-FIELD = re.compile(r"^[A-Z][a-z]+: ")  # Shapes:, Args:, Raises: ... of a docstring
+# Lines of a docstring that are aligned: Shapes:, Args:, name  what it is, continued lines
+ALIGNED = re.compile(r"^([A-Z][a-z]+: |\w+ {2,}\S| {4})")
 INNER = ("build", "forward", "function", "pool")  # methods that one does not call
 CHINESE = "[\u3000-\u9fff\uff00-\uffef]"  # characters that no space separates
 WIDEST = 88  # columns of a signature on one line
@@ -192,7 +193,7 @@ def prose(docstring: str) -> str:
         now = kind
         if line.startswith(">>> "):
             now = "pycon"
-        elif FIELD.match(line) or line.startswith("    "):
+        elif ALIGNED.match(line):
             now = "pycon" if kind == "pycon" else "text"
         elif not line.strip() or kind == "text":
             now = "prose"

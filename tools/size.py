@@ -52,7 +52,8 @@ BUDGETS = (
     # images are half of it: folders, archives, transforms, which are formulas over whole arrays
     Budget(("data", "io"), 2_250, densest=12.0),
     Budget(("train",), 3_200),
-    Budget(("compat",), 1_200),  # four faces
+    # tables of the names of four texts; they are to come down to 1,200
+    Budget(("compat",), 2_150, densest=13.0),
     # with the style sheet of the report; calls that draw have many small arguments
     # and it lays out graphs by itself; geometry and descent are formulas over whole arrays
     Budget(("viz",), 2_050, densest=14.0),

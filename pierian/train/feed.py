@@ -177,9 +177,9 @@ class Part:
         for positions in self.positions:
             yield self.form.convert(self.rows[positions] if self.resident else self.rows)
 
-    def only(self, i: int) -> Part:
-        """The batch `i` of them."""
-        return replace(self, positions=self.positions[i : i + 1])
+    def only(self, i: int, count: int = 1) -> Part:
+        """The batch `i` of them, or so many from there on."""
+        return replace(self, positions=self.positions[i : i + count])
 
     def replaced(self, x: Any, y: Any, weight: Any) -> Part:
         """The batch that callbacks have made of this one."""

@@ -86,6 +86,12 @@ DOORS = (
     Door("train/lr_find.py", "RangeTest.plot", "pierian.viz"),
     Door("compat/fastai/pictures.py", "show_image", "pierian.viz"),
     Door("cli/report.py", "page_of", "pierian.viz"),
+    # modules that take long to import, and few programs need
+    Door("data/__init__.py", "__getattr__", "pierian.data"),
+    Door("data/source.py", "_check_reachable", "urllib.request"),
+    Door("data/cifar.py", "_unpacked", "tarfile"),
+    Door("data/background.py", "_in_order", "concurrent.futures"),
+    Door("io/checkpoint.py", "environment", "importlib"),
     # what stands where a program says `torch` is the package itself
     Door("compat/fastai/torch.py", "__getattr__", "pierian"),
     Door("compat/fastai/torch.py", "__dir__", "pierian"),

@@ -11,7 +11,8 @@ file format, a file like `idx`; a change to batches of images, `transform`.
         ...
 """
 
-from pierian.data.cifar import cifar10, read_cifar10
+from typing import Any as _Any
+
 from pierian.data.collate import default_collate
 from pierian.data.dataset import (
     ArrayDataset,
@@ -22,27 +23,26 @@ from pierian.data.dataset import (
     random_split,
 )
 from pierian.data.idx import read_idx
-from pierian.data.image import ImageFolder, read_image
 from pierian.data.loader import DataLoader
 from pierian.data.loaders import DataLoaders
 from pierian.data.source import ImageData, fashion_mnist, mnist
-from pierian.data.transform import (
-    CenterCrop,
-    Compose,
-    CutMix,
-    Cutout,
-    Mixup,
-    Normalize,
-    RandomCrop,
-    RandomErasing,
-    RandomHorizontalFlip,
-    RandomRotation,
-    RandomVerticalFlip,
-    Resize,
-    ToFloat,
-    Transform,
-    channel_stats,
-)
+
+# What few programs use is imported when it is first asked for, since it is much to read
+_OF_CIFAR = {"cifar10", "read_cifar10"}
+_OF_IMAGE = {"ImageFolder", "read_image"}
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'pierian.data' has no attribute {name!r}")
+    if name in _OF_CIFAR:
+        from pierian.data import cifar as part
+    elif name in _OF_IMAGE:
+        from pierian.data import image as part  # type: ignore[no-redef]
+    else:
+        from pierian.data import transform as part  # type: ignore[no-redef]
+    return getattr(part, name)
+
 
 __all__ = [
     "ArrayDataset",

@@ -9,8 +9,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 AHEAD = 2  # results per thread that may wait: one is fetched while the next is being made
 
@@ -31,6 +33,8 @@ def ahead(work: Callable[[Any], Any], items: Iterable[Any], workers: int) -> Ite
 
 def _in_order(work: Callable[[Any], Any], items: Iterable[Any], workers: int) -> Iterator[Any]:
     ours: set[int] = set()
+    from concurrent.futures import ThreadPoolExecutor  # slow to import, and seldom needed
+
     pool = ThreadPoolExecutor(
         workers, "pierian-data", initializer=lambda: ours.add(threading.get_ident())
     )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import tarfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -111,6 +110,8 @@ def _arrays(where: str, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray,
 
 def _unpacked(where: str, path: Path) -> dict[str, bytes]:
     """What the files of CIFAR-10 in a folder or an archive hold, by name."""
+    import tarfile  # slow to import, and seldom needed
+
     wanted = {f"{part}{end}" for part in PARTS for end in VERSIONS}
     try:
         if path.is_dir():

@@ -16,7 +16,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import numpy as np
 
@@ -353,6 +352,8 @@ def _check_reachable(url: str) -> None:
 
     Looking up a name has no time limit of its own, so that is done in a thread we can leave.
     """
+    from urllib.request import getproxies, proxy_bypass  # slow to import, and seldom needed
+
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or {"http": 80, "https": 443}[parts.scheme]
     if getproxies().keys() & {parts.scheme, "all"} and not proxy_bypass(host):

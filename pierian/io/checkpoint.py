@@ -12,7 +12,6 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +116,8 @@ def steps_of(path: Path) -> int:
 
 def environment() -> dict[str, str]:
     """What made a file: versions and machine."""
+    from importlib import metadata  # slow to import, and seldom needed
+
     found = {"pierian": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:

@@ -331,7 +331,7 @@ def test_download_gives_up_on_servers_that_do_not_answer(mirror, monkeypatch):
     monkeypatch.setitem(source.SETS, "mnist", changed)
     monkeypatch.setattr(socket, "create_connection", hang)
     monkeypatch.setattr(source, "CONNECT", 0.05)
-    monkeypatch.setattr(source, "getproxies", dict)
+    monkeypatch.setattr("urllib.request.getproxies", dict)
     start = time.perf_counter()
     with pytest.raises(
         DataError, match=r"a\.test: .*: no answer in 0.05 s, b\.test: .*: no answer"
@@ -343,8 +343,8 @@ def test_download_gives_up_on_servers_that_do_not_answer(mirror, monkeypatch):
 
 def test_download_leaves_looking_up_names_to_a_proxy(monkeypatch):
     monkeypatch.setattr(socket, "create_connection", None)  # would fail if it were called
-    monkeypatch.setattr(source, "getproxies", lambda: {"https": "http://proxy.test:3128"})
-    monkeypatch.setattr(source, "proxy_bypass", lambda host: False)
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {"https": "http://proxy.test:3128"})
+    monkeypatch.setattr("urllib.request.proxy_bypass", lambda host: False)
     source._check_reachable("https://mirror.test/")
 
 

@@ -129,5 +129,5 @@ def _check_callbacks(saved: Mapping[str, Any], callbacks: Iterable[Callback]) ->
 
 
 def copied(tree: Any) -> Any:
-    """The tree with copies for its tensors."""
-    return trees.map_tree(lambda x: x.numpy().copy() if isinstance(x, Tensor) else x, tree)
+    """The tree with copies for its tensors, their axes in memory as those of the tensors."""
+    return trees.map_tree(lambda x: x.numpy().copy(order="K") if isinstance(x, Tensor) else x, tree)

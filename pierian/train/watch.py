@@ -62,7 +62,8 @@ class Watch:
     def over(self, steps: Steps) -> None:
         """No more steps come in this epoch, nor perhaps in others: raises like `before`."""
         if self.run.epoch + 1 == self.run.epochs or self.run.stopping:
-            self._check(state.copied(self.run.model.state_dict()), "after", steps)
+            state_now = self.run.model.state_dict()
+            self._check({name: t.numpy() for name, t in state_now.items()}, "after", steps)
 
     def _check(self, arrays: dict[str, Any], when: str, steps: Steps) -> None:
         ruined = [name for name, array in arrays.items() if not _finite(array)]

@@ -69,13 +69,12 @@ class GradientAccumulation(Callback):
         self.keep, self.share = make(np.zeros((), float64)), make(np.ones((), float64))
         self.update = make(np.ones((), float64))
         self.sums: dict[Tensor, Tensor] = {}
-        self.saved: list[Any] | None = None
 
     def before_fit(self, run: Any) -> None:
         self.sums.clear()
         for group in run.optimizer.param_groups:
             for p in group["params"]:
-                self.sums[p] = make(np.zeros(p.shape, p.dtype))
+                self.sums[p] = make(np.zeros_like(p.value))
 
     def targets(self) -> list[Any]:
         return [self.keep, self.share, self.update]

@@ -13,6 +13,7 @@ import numpy as np
 from pierian.base.errors import lookup, message
 from pierian.base.notice import notice
 from pierian.train.callback import Callback
+from pierian.train.state import copied
 
 HIGHER = ("acc", "auc", "precision", "recall", "f1", "r2", "top")  # in names of what is to grow
 
@@ -111,8 +112,7 @@ class EarlyStopping(Callback):
         if self.monitor.better(value):
             self.best_epoch = run.epoch
             if self.restore:
-                state = run.model.state_dict()
-                self.weights = {name: tensor.numpy().copy() for name, tensor in state.items()}
+                self.weights = copied(run.model.state_dict())
             if self.baseline is None or self.monitor.surpasses(value, self.baseline):
                 self.wait = 0
         elif self.wait >= self.patience and run.epoch > 0:

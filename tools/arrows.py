@@ -88,6 +88,8 @@ DOORS = (
     Door("cli/report.py", "page_of", "pierian.viz"),
     # modules that take long to import, and few programs need
     Door("data/__init__.py", "__getattr__", "pierian.data"),
+    Door("data/loaders.py", "DataLoaders.from_folder", "pierian.data.image"),
+    Door("data/loaders.py", "DataLoaders.from_folder", "pierian.data.transform"),
     Door("data/source.py", "_check_reachable", "urllib.request"),
     Door("data/cifar.py", "_unpacked", "tarfile"),
     Door("data/background.py", "_in_order", "concurrent.futures"),

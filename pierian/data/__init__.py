@@ -29,7 +29,7 @@ from pierian.data.source import ImageData, fashion_mnist, mnist
 
 # What few programs use is imported when it is first asked for, since it is much to read
 _OF_CIFAR = {"cifar10", "read_cifar10"}
-_OF_IMAGE = {"ImageFolder", "read_image"}
+_OF_IMAGE = {"ImageFolder", "read_image", "write_image_folder"}
 
 
 def __getattr__(name: str) -> _Any:
@@ -77,4 +77,5 @@ __all__ = [
     "read_cifar10",
     "read_idx",
     "read_image",
+    "write_image_folder",
 ]

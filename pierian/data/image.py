@@ -1,4 +1,4 @@
-"""Pictures: one file as an array, and folders of them, one folder per class.
+"""Pictures: one file as an array, and folders of them, one folder per class, read and written.
 
 May import: base, numpy; Pillow inside the one function that hands it out. To read one more kind
 of file: its ending in `EXTENSIONS`, if Pillow knows it; to split folders by other names: `SPLITS`.
@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pierian.base.errors import DataError, lookup, message
+from pierian.base.errors import DataError, DtypeError, lookup, message
 from pierian.data.background import ahead
 from pierian.data.dataset import ArrayDataset, Dataset, Subset, random_split
 from pierian.data.transform import FORMATS, pair
@@ -237,6 +238,50 @@ class ImageFolder(Dataset):
             f'ImageFolder("{self.root}", {len(self)} pictures of shape {self.shape}, '
             f"{len(self.classes)} classes)"
         )
+
+
+def write_image_folder(
+    root: Any, parts: Mapping[str, tuple[Any, Any]], classes: Sequence[Any] | None = None
+) -> Path:
+    """Write images as a tree of PNG files, root/part/class/number.png, and give its path.
+
+    The tree is there whole or not at all, and only made once: where `root` exists, nothing is
+    done. The number of an image is its place in the array.
+
+    Shapes:  images (n, h, w), or (n, h, w, 3) in colour; labels (n,)
+    Dtypes:  images uint8; labels integers or texts.
+    Args:    parts    name of a folder -> (images, labels); `ImageFolder` reads each.
+             classes  the labels that get a folder; None for all. Other images are left out.
+    Raises:  ShapeError, DtypeError for other arrays; ImportError without Pillow.
+
+    >>> x, y = np.zeros((3, 8, 8), np.uint8), [0, 1, 0]
+    >>> folder = write_image_folder("digits", {"train": (x, y)})
+    >>> [path.name for path in sorted((folder / "train" / "0").iterdir())]
+    ['0.png', '2.png']
+    """
+    where, root = f'write_image_folder("{root}")', Path(root)
+    image = _pillow(where).Image
+    if root.exists():
+        return root
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root.parent) as beside:
+        whole = Path(beside, root.name)
+        for part, given in parts.items():
+            images, labels = ArrayDataset(*given).arrays
+            if images.dtype != np.uint8:
+                fix = "Multiply images from 0 to 1 by 255, and convert with .astype('uint8')"
+                raise DtypeError(message(where, "images must be bytes", "uint8", images.dtype, fix))
+            for label in np.unique(labels).tolist() if classes is None else classes:
+                folder = whole / part / str(label)
+                folder.mkdir(parents=True)
+                for i in np.flatnonzero(labels == label).tolist():
+                    image.fromarray(images[i]).save(folder / f"{i}.png")
+        try:
+            whole.rename(root)
+        except OSError:
+            if not root.exists():  # another process was faster
+                raise
+    return root
 
 
 @dataclass(frozen=True, eq=False)

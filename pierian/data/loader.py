@@ -130,6 +130,10 @@ class DataLoader:
 
         return ahead(make, islice(numbered, start, None), self.workers)
 
+    def one_batch(self) -> Any:
+        """The first batch of the epoch that comes next, which does not change by it."""
+        return next(self.stream(self.epoch))
+
     def order(self, epoch: int) -> np.ndarray:
         """The positions of all rows in the order of `epoch`, as int64; changes no state."""
         epoch = whole("DataLoader.order", "epoch", epoch, least=0, fix="Count epochs from 0")

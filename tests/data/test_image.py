@@ -10,7 +10,15 @@ import pytest
 from PIL import Image
 
 from pierian.base.errors import DataError
-from pierian.data import ArrayDataset, DataLoader, DataLoaders, ImageFolder, read_image
+from pierian.data import (
+    ArrayDataset,
+    DataLoader,
+    DataLoaders,
+    ImageFolder,
+    loaders,
+    read_image,
+    write_image_folder,
+)
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 4, 3), np.uint8)
 GREY = RGB[..., 0]
@@ -349,3 +357,64 @@ def test_arguments_of_pictures_are_checked_at_the_beginning(animals, monkeypatch
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(ImportError, match="pictures need Pillow; .* pip install 'pierian"):
         ImageFolder(animals)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Ten images in three classes, written as a tree; and the arrays."""
+    x = np.random.default_rng(0).integers(0, 256, (10, 6, 4, 3), np.uint8)
+    y = np.arange(10) % 3
+    parts = {"train": (x, y), "valid": (x[:4, ..., 0], y[:4])}
+    return write_image_folder(tmp_path / "some" / "tree", parts), x, y
+
+
+def test_written_folders_are_read_back(tree):
+    root, x, y = tree
+    train = ImageFolder(root / "train")
+    numbers = [int(path.stem) for path in train.paths]
+    pictures, classes = train.gather(slice(None))
+    np.testing.assert_array_equal(pictures, np.moveaxis(x[numbers], -1, 1))
+    np.testing.assert_array_equal(classes, y[numbers])
+    grey = ImageFolder(root / "valid", mode="L")
+    assert len(grey) == 4 and grey.classes == ("0", "1", "2")
+    assert [path.name for path in root.parent.iterdir()] == ["tree"]  # nothing is left beside it
+
+
+def test_written_folders_are_made_once_and_whole(tree):
+    root, x, y = tree
+    before = sorted(root.rglob("*"))
+    assert write_image_folder(root, {"other": (x, y)}) == root
+    assert sorted(root.rglob("*")) == before
+    some = write_image_folder(root.parent / "some", {"train": (x, y)}, classes=(2, 7))
+    assert sorted(path.name for path in (some / "train").iterdir()) == ["2", "7"]
+    assert sorted(path.name for path in some.rglob("*.png")) == ["2.png", "5.png", "8.png"]
+    half = root.parent / "half"
+    with pytest.raises(TypeError, match=r"expected uint8, got float64\. Multiply"):
+        write_image_folder(half, {"train": (x, y), "valid": (x / 255, y)})
+    assert not half.exists() and len(list(root.parent.iterdir())) == 2
+
+
+@pytest.mark.parametrize("room", [loaders.ROOM, 1])
+def test_loaders_of_folders_are_alike_in_memory_and_streamed(tree, monkeypatch, room):
+    root, x, y = tree
+    monkeypatch.setattr(loaders, "ROOM", room)
+    dls = DataLoaders.from_folder(root, batch_size=4, seed=1, drop_last=True)
+    assert isinstance(dls.train.dataset, ArrayDataset) == (room > 1)
+    assert dls.classes == ("0", "1", "2") and [len(part) for part in dls] == [2, 1]
+    numbers = [int(path.stem) for path in ImageFolder(root / "train").paths]
+    order = np.array(numbers)[dls.train.order(0)[:4]]
+    first, classes = dls.one_batch()
+    assert first.dtype == np.float32 and classes.dtype == np.int64
+    np.testing.assert_array_equal(first, np.moveaxis(x[order], -1, 1) / np.float32(255))
+    np.testing.assert_array_equal(classes, y[order])
+
+
+def test_loaders_of_folders_hold_out_what_is_asked(tree):
+    root, _, _ = tree
+    part = DataLoaders.from_folder(root / "train", valid=0.3, batch_size=64, drop_last=True, size=3)
+    assert [len(loader.dataset) for loader in part] == [7, 3] and len(part.train) == 1
+    assert part.one_batch()[0].shape == (7, 3, 3, 3)
+    alone = DataLoaders.from_folder(root, valid=None, mode="L")
+    assert alone.valid is None and alone.one_batch()[0].shape == (10, 1, 6, 4)
+    with pytest.raises(DataError, match="no/such"):
+        DataLoaders.from_folder("no/such")

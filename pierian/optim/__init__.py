@@ -8,10 +8,11 @@ from pierian.optim import schedule
 from pierian.optim.clip import clip_grad_norm_, clip_grad_value_
 from pierian.optim.group import Group
 from pierian.optim.optimizer import Optimizer
+from pierian.optim.own import Own
 from pierian.optim.rules import SGD, Adadelta, Adagrad, Adam, AdamW, RMSprop, get
 from pierian.optim.schedule import Schedule
 
 __all__ = [
-    "Adadelta", "Adagrad", "Adam", "AdamW", "Group", "Optimizer", "RMSprop", "SGD", "Schedule",
-    "clip_grad_norm_", "clip_grad_value_", "get", "schedule",
+    "Adadelta", "Adagrad", "Adam", "AdamW", "Group", "Optimizer", "Own", "RMSprop", "SGD",
+    "Schedule", "clip_grad_norm_", "clip_grad_value_", "get", "schedule",
 ]  # fmt: skip

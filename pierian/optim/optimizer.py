@@ -52,6 +52,7 @@ class Optimizer:
     together share one count. A parameter whose `grad` is None is left as it is.
     """
 
+    compiled: ClassVar[bool] = True  # whether a step is nothing but operations on tensors
     decoupled: ClassVar[bool] = False  # decay shrinks the parameter, not added to the gradient
 
     def __init__(self, params: Params | None, defaults: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """The update rules, with PyTorch's names, variants and defaults; and how to get one by name.
 
-May import: base, core, ops, optimizer. To add one: a class like these with its formula and its
+May import: base, core, ops, optimizer, own. To add one: a class like these with its formula and its
 source, a row in `NAMES` with Keras' defaults if Keras has it, and one in the tests' table.
 `update` is pure: parameter p, gradient g, slots s and scalars k in; new parameter and slots out.
 `scalars` works in float64 on single numbers; what can be is computed there, not per element.
@@ -16,6 +16,7 @@ from pierian.core.tensor import Tensor
 from pierian.ops.elementwise import maximum, sqrt, where
 from pierian.optim.group import Group
 from pierian.optim.optimizer import Optimizer, Params, State
+from pierian.optim.own import Own
 
 
 class SGD(Optimizer):
@@ -326,7 +327,7 @@ NAMES: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
 
 
 def get(
-    optimizer: str | Optimizer | Callable[..., Optimizer],
+    optimizer: str | Optimizer | Callable[..., Any],
     params: Params | None = None,
     **overrides: Any,
 ) -> Optimizer:
@@ -334,8 +335,9 @@ def get(
 
     A name has Keras' default settings; the rule is the class' own, see there for the variant.
 
-    Args:    optimizer  a name, in any case; a class or function (params, **settings); or an
-                        Optimizer, which gets `params` if it has none and is given back.
+    Args:    optimizer  a name, in any case; a class or function (params, **settings), also a
+                        class of your own, see `Own`; or an Optimizer, which gets `params` if it
+                        has none and is given back.
              params     what to optimize; None: `add_params` is called later.
              overrides  settings, by the names of the class; learning_rate works too.
     Raises:  ValueError for an unknown name, or settings for a finished optimizer.
@@ -351,6 +353,8 @@ def get(
         if params is not None and not optimizer.param_groups:
             optimizer.add_params(params)
         return optimizer
+    if isinstance(optimizer, type) and not issubclass(optimizer, Optimizer):
+        return Own(optimizer, params, **overrides)
     if callable(optimizer):
         return optimizer(params, **overrides)
     given = optimizer.lower() if isinstance(optimizer, str) else optimizer

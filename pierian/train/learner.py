@@ -47,7 +47,8 @@ class Learner:
                         (prediction, target). None: by the targets, "cross_entropy" for integers
                         and "mse" for floats.
              opt_func   what makes an optimizer of groups of parameters and lr=; a class, or
-                        `partial(optim.SGD, momentum=0.9)`.
+                        `partial(optim.SGD, momentum=0.9)`. A class of your own is made of
+                        (params, lr), and has `step()` and `zero_grad()`.
              lr         learning rate where a method is not given one.
              metrics    names, metrics or functions of (prediction, target), measured on what is
                         held out; on what is trained on where nothing is.
@@ -89,6 +90,11 @@ class Learner:
                             f"a {type(value).__name__}", "Pass Learner(DataLoaders(train, valid), "
                             "model, loss_func)")
                 )  # fmt: skip
+        if isinstance(opt_func, optim.Optimizer):
+            raise TypeError(
+                message(where, "opt_func makes the optimizer", "opt_func=SGD", opt_func,
+                        "Pass what makes it, and settings as partial(SGD, momentum=0.9)")
+            )  # fmt: skip
         self.dls, self.model, self.opt_func, self.lr = dls, model, opt_func, lr
         self.splitter, self.wd, self.moms = splitter or body_and_head, wd, moms
         self.cbs = _listed(cbs)
@@ -297,7 +303,7 @@ class Learner:
             groups = [{"params": group} for group in self._split()]
             settings = {} if wd is None else {"weight_decay": wd}
             first = self._rates(self.lr, len(groups))[-1]
-            optimizer = self.opt_func(groups, lr=first, **settings)
+            optimizer = optim.get(self.opt_func, groups, lr=first, **settings)
             loss = self._loss if self._loss is not None else _usual(self.dls.one_batch())
             given = losses.get(loss, ours=True)
             measured = [_measure(metric) for metric in _listed(self._metrics)]

@@ -199,6 +199,11 @@ def steps_of(
     if shy is not None and steps.compiles:
         written = next(e for e in INSIDE if any(c is shy for c, _ in events.calls[e]))
         steps._give_up(_inside(where, type(shy).__name__, written))
+    if of is train_step and steps.compiles and not run.optimizer.compiled:
+        must, fix = "the optimizer is Python", "Write it as a subclass of optim.Optimizer"
+        steps._give_up(
+            CompileError(message(where, must, "operations on tensors", run.optimizer.name, fix))
+        )
     return steps
 
 

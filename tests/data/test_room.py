@@ -19,7 +19,8 @@ FILES = sorted(module.name for module in pkgutil.iter_modules(data.__path__, "pi
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_examples_in_docstrings_run(name):
+def test_examples_in_docstrings_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     found = doctest.testmod(importlib.import_module(name))
     assert found.failed == 0
 

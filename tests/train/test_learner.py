@@ -11,6 +11,7 @@ import pytest
 
 import pierian as pr
 from pierian import nn, optim
+from pierian.base import notice
 from pierian.data import DataLoader, DataLoaders
 from pierian.ops import random
 from pierian.train import Callback, Learner, ModelCheckpoint, Scheduler
@@ -274,6 +275,45 @@ def test_own_loss_optimizer_and_metric_take_prediction_first(blobs: Problem) -> 
     learn = learner(blobs, loss_func=loss, opt_func=opt, metrics=right)
     learn.fit(3, 0.1)
     assert learn.recorder.metric_names[-1] == "right" and learn.recorder.values[-1][-1] > 0.9
+
+
+class Descent:
+    """An optimizer as users write one."""
+
+    def __init__(self, params: Any, lr: float) -> None:
+        self.params, self.lr = params, lr
+
+    def step(self) -> None:
+        for p in self.params:
+            p.data -= p.grad * self.lr
+
+    def zero_grad(self) -> None:
+        for p in self.params:
+            p.grad = None
+
+
+def test_optimizers_of_the_users_own_train_like_ours(blobs: Problem, capfd: Any) -> None:
+    ends = []
+    for opt in (optim.SGD, Descent):
+        notice.said.clear()
+        learn = learner(blobs, opt_func=opt)
+        learn.fit(2, 0.1)
+        learn.fit_one_cycle(1, 0.1)  # whose rates it follows
+        ends.append(weights(learn.model))
+        assert ("fit: runs eagerly" in capfd.readouterr().err) == (opt is Descent)
+    for a, b in zip(*ends, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    pr.manual_seed(1)
+    model = network(2, 16, 3)
+    model.compile(Descent, "cross_entropy", jit=True)
+    with pytest.raises(pr.CompileError, match=r"got Descent. Write it as a subclass"):
+        model.fit(blobs.x, blobs.y, verbose=0)
+
+
+def test_an_optimizer_is_made_by_the_learner(blobs: Problem) -> None:
+    made = optim.SGD(network(2, 3).parameters(), 0.1)
+    with pytest.raises(TypeError, match=r"expected opt_func=SGD, got SGD\(2 parameters"):
+        learner(blobs, opt_func=made)
 
 
 def test_weight_decay_reaches_the_optimizer(blobs: Problem) -> None:

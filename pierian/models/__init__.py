@@ -6,6 +6,7 @@ May import: base, core, ops, nn. To add one: a function that makes it, and a row
     print(model.summary((1, 28, 28)))
 """
 
+from pierian.models.head import AdaptiveConcatPool2d, create_head, with_head
 from pierian.models.resnet import ResNet, resnet18, resnet34, resnet50
 from pierian.models.simple import convnet, lenet5, mlp
 
@@ -18,4 +19,7 @@ MODELS = {
     "resnet50": resnet50,
 }
 
-__all__ = ["MODELS", "ResNet", "convnet", "lenet5", "mlp", "resnet18", "resnet34", "resnet50"]
+__all__ = [
+    "AdaptiveConcatPool2d", "MODELS", "ResNet", "convnet", "create_head", "lenet5", "mlp",
+    "resnet18", "resnet34", "resnet50", "with_head",
+]  # fmt: skip

@@ -115,9 +115,20 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(relu(self.bn1(self.conv1(x))))
-        for i in range(1, len(self.widths) + 1):
-            x = getattr(self, f"layer{i}")(x)
+        for stage in self.stages():
+            x = stage(x)
         return self.fc(self.avgpool(x).flatten(1))
+
+    def stages(self) -> list[nn.Module]:
+        """The parts whose images have one size, in order."""
+        return [getattr(self, f"layer{i}") for i in range(1, len(self.widths) + 1)]
+
+    def body(self) -> nn.Sequential:
+        """All layers up to the last images, with the same parameters; see `with_head`.
+
+        Shapes:  x (b, in_channels, h, w) -> (b, fc.in_features, h / 32, w / 32)
+        """
+        return nn.Sequential(self.conv1, self.bn1, nn.ReLU(), self.maxpool, *self.stages())
 
 
 def resnet18(num_classes: int = 1000, in_channels: int = 3) -> ResNet:

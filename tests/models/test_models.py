@@ -146,6 +146,25 @@ def test_a_saved_model_is_read_back(name: str, tmp_path: Path) -> None:
     assert np.array_equal(again.eval()(x).numpy(), model.eval()(x).numpy())
 
 
+def test_a_new_head_keeps_the_layers_before_it(tmp_path: Path) -> None:
+    net = small("bottleneck", "float32")
+    model = models.with_head(net, 3, hidden=8, dropout=0.0).eval()
+    x = pr.tensor(reference.images().astype("float32"))
+    body, head = model.children()
+    assert body[0].weight is net.conv1.weight and "fc" not in str(model.state_dict().keys())
+    images = body(x)
+    pooled = pr.tensor(np.concatenate([images.numpy().max((2, 3)), images.numpy().mean((2, 3))], 1))
+    np.testing.assert_allclose(head[0](images).flatten(1), pooled, rtol=1e-5, atol=1e-6)
+    fc = net.eval().fc(pooled[:, pooled.shape[1] // 2 :])
+    np.testing.assert_allclose(net(x), fc, rtol=1e-5, atol=1e-6)  # the body is all before it
+    assert model(x).shape == (len(x), 3)
+    pr.save(model, tmp_path / "model.safetensors")
+    again = pr.load(tmp_path / "model.safetensors").eval()
+    np.testing.assert_array_equal(again(x), model(x))
+    with pytest.raises(TypeError, match="got Sequential"):
+        models.with_head(models.mlp(), 3)  # type: ignore[arg-type]
+
+
 def test_images_of_one_pixel_pass() -> None:
     model = small("basic", "float32").eval()
     assert model(np.ones((2, reference.CHANNELS, 1, 1), "float32")).shape == (2, reference.CLASSES)

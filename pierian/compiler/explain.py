@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from pierian.base.errors import CompileError, message
+from pierian.base.table import Table
 from pierian.compiler import contraction, llvm
 from pierian.compiler.fuse import MOVEMENTS, OWN_LOOP, PRODUCTS, REDUCTIONS, Kernel
 from pierian.compiler.matmul import contraction_of, terms
@@ -97,7 +98,8 @@ class Explanation:
         return asdict(self)
 
     def __str__(self) -> str:
-        return "\n\n".join([self._title(), _table(HEADINGS, self._cells()), self._notes()])
+        table = Table(HEADINGS, self._cells()).markdown()
+        return "\n\n".join([self._title(), table, self._notes()])
 
     __repr__ = __str__
 
@@ -153,20 +155,6 @@ STAGES = ("trace", "passes", "fusion", "code generation", "LLVM", "cache", "load
 RESOLUTION = 0.01  # microseconds: what is less than half a look at the clock cannot be told
 HEADINGS = ("", "<kernel", "<operations", "<goes through", "FLOPs", "bytes", "scratch", "µs",
             "of peak")  # fmt: skip
-
-
-def _table(headings: Sequence[str], cells: list[list[str]]) -> str:
-    """Markdown, aligned for reading as it is; "<" begins what stands on the left."""
-    lines = [[name.removeprefix("<") for name in headings], *cells]
-    widths = [max(2, *map(len, column)) for column in zip(*lines, strict=True)]
-    kinds = [(width, name.startswith("<")) for width, name in zip(widths, headings, strict=True)]
-    lines.insert(1, ["-" * width if left else "-" * (width - 1) + ":" for width, left in kinds])
-
-    def text(line: list[str]) -> str:
-        pairs = zip(line, kinds, strict=True)
-        return " | ".join(c.ljust(w) if left else c.rjust(w) for c, (w, left) in pairs)
-
-    return "\n".join(f"| {text(line)} |" for line in lines)
 
 
 def _size(count: int) -> str:

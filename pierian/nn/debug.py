@@ -16,6 +16,7 @@ import numpy as np
 
 from pierian.base import trees
 from pierian.base.errors import message
+from pierian.base.table import Table
 from pierian.core.autodiff import enable_grad, pullback, seed
 from pierian.core.onlooker import Undo
 from pierian.core.tensor import Tensor
@@ -103,10 +104,10 @@ class ParameterRow:
         return [self.path, str(x.shape), str(x.dtype), *texts, self.mark, str(bad or "")]
 
 
-LAYERS = ["output of", "layer", "shape", "dtype", "mean", "std", "min", "max", "zeros", "NaN/inf"]
-PARAMETERS = ["parameter", "shape", "dtype", "mean", "std", "min", "max", "mean |g|", "std g",
-              "max |g|", "", "NaN/inf"]  # fmt: skip
-LEFT = {"output of", "layer", "shape", "dtype", "parameter", ""}  # the columns of words
+LAYERS = ["<output of", "<layer", "<shape", "<dtype", "mean", "std", "min", "max", "zeros",
+          "NaN/inf"]  # fmt: skip
+PARAMETERS = ["<parameter", "<shape", "<dtype", "mean", "std", "min", "max", "mean |g|", "std g",
+              "max |g|", "<", "NaN/inf"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -118,48 +119,24 @@ class Debug:
     loss: float | None
     warnings: tuple[str, ...]
 
-    def _tables(self) -> Iterator[tuple[list[str], list[list[str]]]]:
-        """Heads and cells, without the columns that have nothing to say."""
+    def _tables(self) -> Iterator[Table]:
         for head, rows in ((LAYERS, self.layers), (PARAMETERS, self.parameters)):
-            cells = [row.cells() for row in rows]
-            kept = [i for i in range(len(head)) if any(row[i] for row in cells)]
-            if cells:
-                yield [head[i] for i in kept], [[row[i] for i in kept] for row in cells]
+            if rows:
+                yield Table(head, [row.cells() for row in rows]).without()
 
     def _ending(self) -> list[str]:
         loss = [] if self.loss is None else [f"loss {self.loss:.6g}"]
         return [*loss, *(f"! {warning}" for warning in self.warnings)]
 
     def __str__(self) -> str:
-        tables = [_text(*table) for table in self._tables()]
+        tables = map(str, self._tables())
         return "\n\n".join([*tables, "\n".join(self._ending())]).rstrip()
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        tables = [_html(*table) for table in self._tables()]
+        tables = [table._repr_html_() for table in self._tables()]
         return "".join([*tables, *(f"<p>{escape(line)}</p>" for line in self._ending())])
-
-
-def _text(head: list[str], rows: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    columns = list(zip(head, widths, strict=True))
-    lines = [
-        "  ".join(
-            cell.ljust(width) if name in LEFT else cell.rjust(width)
-            for cell, (name, width) in zip(row, columns, strict=True)
-        ).rstrip()
-        for row in (head, *rows)
-    ]
-    return "\n".join([lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]])
-
-
-def _html(head: list[str], rows: list[list[str]]) -> str:
-    def line(tag: str, row: list[str]) -> str:
-        return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in row)}</tr>"
-
-    body = "".join(line("td", row) for row in rows)
-    return f"<table><thead>{line('th', head)}</thead><tbody>{body}</tbody></table>"
 
 
 def debug(

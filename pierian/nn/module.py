@@ -1,12 +1,13 @@
 """Module: the base class of every layer and model, and the tensors it owns.
 
-May import: base, core, ops, summary. A module is an ordinary object whose `forward` computes;
+May import: base, core, ops, deferred, summary, symbolic. A module is an ordinary object whose `forward` computes;
 parameters, buffers and other modules become part of it by being assigned to attributes. To let
 one of your own be saved and loaded by name: `@nn.register` above the class.
 """
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,18 +15,22 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from pierian.base import trees
 from pierian.base.dtypes import as_dtype, is_floating
 from pierian.base.errors import CheckpointError, ShapeError, lookup, message
 from pierian.core.autodiff import no_grad
 from pierian.core.primitive import Spec
 from pierian.core.tensor import Tensor, as_tensor, assign, mode
 from pierian.core.trace import changed
+from pierian.nn.deferred import once, shapes
 from pierian.nn.parameter import Buffer, Parameter
 from pierian.nn.registry import bind_arguments, construct, decode, encode
 from pierian.nn.summary import Summary, run_once, summarize
+from pierian.nn.symbolic import is_symbolic, record
 
 # attributes that training sets, and no forward pass depends on
 TRAINING = frozenset({"_recipe", "history", "optimizer", "stop_training"})
+BUILT = "$built"  # under which configs keep the shape that `build` was called with
 SHOWN_KEYS = 8  # more missing or wrong keys than this are counted, not listed
 
 Owned = TypeVar("Owned", bound=Tensor)
@@ -44,6 +49,17 @@ class Handle:
     """A registered hook; `remove()` takes it off again."""
 
     remove: Callable[[], None]
+
+
+@contextlib.contextmanager
+def modes_kept(model: Module) -> Iterator[None]:
+    """Whatever happens inside, every module is in its own mode (train or eval) again after it."""
+    before = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in before:
+            module.training = training
 
 
 class Training:
@@ -65,6 +81,10 @@ class Training:
 class Module:
     """The base class of all layers and models. Subclasses write `forward`.
 
+    A subclass whose parameters wait for the size of the first input makes them in a method
+    `build(self, input_shape)`. It is run once, before the first call, with the shape of the first
+    argument, None for the batch axis, (None, 784), or when it is called itself.
+
     Attributes that are parameters, buffers or modules are found by `parameters()`,
     `state_dict()` and the rest under their dotted names. There is no need to call
     `super().__init__()`.
@@ -85,6 +105,7 @@ class Module:
     training: Any = Training()
     input_shape: Any = None  # of one example, where the layer was told
     _built: bool = True  # False in a layer that waits for its first input to know its sizes
+    _shape: Any = None  # that `build` was called with
     _arguments: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
     _parent: Callable[[], Module | None] | None = None
     _name: str = ""
@@ -96,6 +117,12 @@ class Module:
         module = super().__new__(cls)
         module.__dict__.update(_arguments=(args, kwargs), training=True, _hooks=(), _pre_hooks=())
         return module
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "build" in vars(cls):
+            cls._built = False
+            cls.build = once(cls.build)  # type: ignore[method-assign]
 
     def __init__(self) -> None: ...
 
@@ -111,7 +138,11 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if mode.reader is not None:
             mode.reader.note(self.__dict__, self.__dict__.keys() - TRAINING)
-        args = tuple([self._tensor(a) if isinstance(a, np.ndarray) else a for a in args])
+        if kwargs or not all([isinstance(a, Tensor) for a in args]):
+            if is_symbolic(args, kwargs):
+                with modes_kept(self):
+                    return record(self.eval(), args, kwargs)
+            args = tuple([self._tensor(a) if isinstance(a, np.ndarray) else a for a in args])
         for hook in self._pre_hooks:
             changed = hook(self, args)
             if changed is not None:
@@ -119,6 +150,8 @@ class Module:
         if self._inputs is None:
             self._remember(args)
         try:
+            if not self._built and type(self).build is not Module.build:
+                self.build(shapes(args[0]))
             output = self.forward(*args, **kwargs)
         except Exception as error:
             self._name_layer(error, args)
@@ -348,6 +381,13 @@ class Module:
         """Behave as in use: nothing random, nothing updated."""
         return self.train(False)
 
+    def count_params(self) -> int:
+        """How many numbers the parameters and buffers hold; see `summary` for a table.
+
+        Raises:  ShapeError when a layer still waits for its first input to create its own.
+        """
+        return sum(tensor.numel() for tensor in (*self.parameters(), *self.buffers()))
+
     def requires_grad_(self, flag: bool = True) -> Self:
         """Ask for gradients of all parameters, or for none."""
         for parameter in self.parameters():
@@ -455,7 +495,8 @@ class Module:
 
         Args:  input_shape  of one example, without the batch axis; or a sample batch.
         """
-        run_once(self, input_shape)
+        if type(self).build is Module.build:  # else the build of a subclass called this one
+            run_once(self, input_shape)
         return self
 
     def summary(self, input_shape: Any = None) -> Summary:
@@ -471,23 +512,29 @@ class Module:
     def config(self) -> dict[str, Any]:
         """The constructor arguments as JSON values, from which `from_config` makes it again.
 
-        An argument that is a part of the module is kept as a reference to it.
+        An argument that is a part of the module is kept as a reference to it. Of a layer that
+        was built it also tells for which shape, unless `_build_for` can do without.
         Raises:  CheckpointError naming the argument that JSON cannot hold.
         """
         bound = bind_arguments(self)
         bound.apply_defaults()
         paths = {id(module): path for path, module in self.named_modules()}
-        return {
-            name: encode(self.where(), name, value, paths)
-            for name, value in bound.arguments.items()
-        }
+        told = dict(bound.arguments)
+        if self._shape is not None and type(self)._build_for is Module._build_for:
+            told[BUILT] = self._shape
+        return {name: encode(self.where(), name, value, paths) for name, value in told.items()}
 
     @classmethod
     def from_config(
         cls, config: Mapping[str, Any], children: Mapping[str, Module] | None = None
     ) -> Self:
         """A new module from what `config` gave; `children` are its direct parts, by name."""
-        return construct(cls, {k: decode(v, children or {}) for k, v in config.items()})
+        given = {k: decode(v, children or {}) for k, v in config.items()}
+        shape = given.pop(BUILT, None)
+        module = construct(cls, given)
+        if shape is not None:
+            module.build(trees.map_tree(lambda n: n, shape))
+        return module
 
     def save(self, path: Any) -> None:
         """Write architecture and weights to a file; `pr.load(path)` reads it."""
@@ -591,6 +638,9 @@ class Module:
             return f"{name}({extra})"
         lines = "\n".join([extra, *children] if extra else children).replace("\n", "\n  ")
         return f"{name}(\n  {lines}\n)"
+
+    def _repr_html_(self) -> str:
+        return summarize(self, run=False).table().without("?")._repr_html_()
 
 
 def _count(names: list[str], what: str) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from pierian.base.dtypes import float32, is_floating
 from pierian.base.errors import ShapeError, message
+from pierian.base.table import Table
 from pierian.core.autodiff import no_grad
 from pierian.core.primitive import REGISTRY, Spec
 from pierian.core.tensor import Tensor, mode
@@ -65,23 +66,20 @@ class Summary:
     flops: int | None  # of a forward pass of one example
     size: int  # of parameters and buffers, in bytes
 
-    def __str__(self) -> str:
+    def table(self) -> Table:
+        """The rows and their sum."""
         total = Row("", "total", None, self.parameters, self.trainable, self.flops).cells()
         total[1] = f"{self.size:,} bytes"
-        head = [self.name, "output", "parameters", "trainable", "FLOPs"]
-        lines = [head, *(row.cells() for row in self.rows), total]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        text = [
-            "  ".join(
-                cell.ljust(width) if i < 2 else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in lines
-        ]
-        rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-        return "\n".join([text[0], rule, *text[1:-1], rule, text[-1]])
+        head = [f"<{self.name}", "<output", "parameters", "trainable", "FLOPs"]
+        return Table(head, [row.cells() for row in self.rows], total)
+
+    def __str__(self) -> str:
+        return str(self.table())
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
 
 def _shape(shape: tuple[int, ...]) -> str:
@@ -124,10 +122,10 @@ class Counter:
         self.outputs[id(module)] = shapes
 
 
-def summarize(model: Any, input_shape: Any = None) -> Summary:
-    """The table of `model`; see `Module.summary`."""
+def summarize(model: Any, input_shape: Any = None, run: bool = True) -> Summary:
+    """The table of `model`; see `Module.summary`. Without `run`, what needs no run of it."""
     counter = None
-    if any(known is not None for known in (input_shape, model._inputs, model.input_shape)):
+    if run and any(known is not None for known in (input_shape, model._inputs, model.input_shape)):
         counter = Counter()
         run_once(model, input_shape, counter)
     rows: list[Row] = []

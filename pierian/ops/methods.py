@@ -15,6 +15,7 @@ from pierian.base.errors import DtypeError, ShapeError, message
 from pierian.base.shapes import broadcast
 from pierian.core import autodiff
 from pierian.core.graph import Symbol
+from pierian.core.html import html
 from pierian.core.tensor import Tensor, as_tensor, assign, bind, check_reaches, mode
 from pierian.ops import composite, creation, indexing, linalg, movement, reduction, sorting
 from pierian.ops import elementwise as ew
@@ -302,6 +303,7 @@ METHODS: dict[str, Any] = {
         composite.square, composite.reciprocal, composite.rsqrt, composite.tril, composite.triu,
         composite.diagonal, composite.diag, composite.allclose,
     ]},
+    "_repr_html_": html,
     **{name: _caster(name, dtype) for name, dtype in CASTS.items()},
     **{f"{name}_": _changing(name, fn) for name, fn in CHANGING.items()},
     **{f"__{name}__": _operator(fn) for name, fn in (BINARY | COMPARE).items()},

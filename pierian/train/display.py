@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from html import escape
 from typing import Any
 
 from pierian.base.errors import message
+from pierian.base.table import Table
 from pierian.train.callback import Logs
 
 WIDE = 10  # characters of a column
@@ -37,14 +37,17 @@ class Display:
         self.live = verbose in ("auto", 1) and (sys.stdout.isatty() or in_notebook())
         self.bar: Any = None
         self.begun = False
-        self.table = Table() if table else None
+        self.table = Growing() if table else None
 
-    def begin(self, title: str, steps: int | None) -> None:
-        """Start to show one pass over `steps` batches, if it is known how many."""
+    def begin(self, title: str, steps: int | None, leave: bool = True) -> None:
+        """Start to show one pass over `steps` batches, if it is known how many.
+
+        Args:  leave  whether its bar stays when it is over.
+        """
         self.title, self.started, self.due = title, time.perf_counter(), 0.0
         self.begun = True
         if self.live:
-            self.bar = _bar(title, steps, leave=self.table is None)
+            self.bar = _bar(title, steps, leave)
 
     def advance(self, logs: Callable[[], Logs], batches: int = 1) -> None:
         """Batches are done; `logs` is asked for the numbers so far when they will be shown."""
@@ -69,7 +72,7 @@ class Display:
         self.close()
         if self.silent:
             return
-        if self.table is not None:
+        if self.table is not None and epoch is not None:
             self.table.add({"epoch": epoch} | logs | {"time": clock(seconds)})
         elif not self.live:
             print(describe({self.title: f"{seconds:.1f} s"} | logs, " - ", ": "), flush=True)
@@ -88,19 +91,19 @@ class Display:
             self.bar = None
 
 
-class Table:
+class Growing:
     """Rows of numbers under their names: lines of text, or in a notebook one HTML table."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
-        self.rows: list[list[str]] = []
+        self.rows: list[dict[str, Any]] = []
         self.shown: Any = None  # the handle of what a notebook shows
 
     def add(self, row: dict[str, Any]) -> None:
         """Show one more row; names that are new begin the table again."""
         if in_notebook():
             self.names = [*dict.fromkeys([*self.names, *row])]
-            self.rows.append([_short(row.get(name, "")) for name in self.names])
+            self.rows.append(row)
             self._show()
             return
         widths = [max(len(name), WIDE) for name in row]
@@ -113,18 +116,12 @@ class Table:
     def _show(self) -> None:
         from IPython.display import HTML, display
 
-        page = HTML(self._repr_html_())
+        rows = [[_short(row.get(name, "")) for name in self.names] for row in self.rows]
+        page = HTML(Table(self.names, rows)._repr_html_())
         if self.shown is None:
             self.shown = display(page, display_id=True)
         else:
             self.shown.update(page)
-
-    def _repr_html_(self) -> str:
-        head = "".join(f"<th>{escape(name)}</th>" for name in self.names)
-        body = "".join(
-            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in self.rows
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def clock(seconds: float) -> str:

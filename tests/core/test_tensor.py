@@ -324,6 +324,26 @@ def test_print_of_large_tensors_is_short() -> None:
 
 
 @pytest.mark.parametrize(
+    ("make", "parts"),
+    [
+        (lambda: pr.tensor([1.0, 2.5]), ["<pre>tensor([1. , 2.5], dtype=float32)</pre>"]),
+        (lambda: pr.tensor([[1.0, 2.5]]),
+         ["<p>tensor (1, 2), float32</p>", "<td>0</td><td>1</td><td>2.5</td>"]),
+        (lambda: pr.tensor([[True], [False]]), ["<td>1</td><td>False</td>"]),
+        (lambda: pr.tensor([[1.0]], requires_grad=True), ["float32, requires_grad=True</p>"]),
+        (lambda: pr.tensor([[1.0]], requires_grad=True) * 2, ["grad_fn=&lt;mul&gt;</p>"]),
+        (lambda: pr.zeros(20, 30), ["<th>3</th><th>⋯</th><th>26</th>", "<td>⋯</td><td>⋯</td>"]),
+        (lambda: pr.zeros(0, 2), ["<pre>"]),
+        (lambda: pr.zeros(2, 2, 2), ["<pre>tensor([[[0., 0.]"]),
+        (lambda: pr.Parameter(pr.zeros(1, 1)), ["<p>Parameter (1, 1), float32, requires_grad"]),
+    ],
+)  # fmt: skip
+def test_in_a_notebook(make: Callable[[], Tensor], parts: list[str]) -> None:
+    page = make()._repr_html_()
+    assert all(part in page for part in parts) and len(page) < 5000
+
+
+@pytest.mark.parametrize(
     "twin", [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))]
 )
 def test_copies_keep_value_and_requires_grad(twin: Callable[[Tensor], Tensor]) -> None:

@@ -78,7 +78,7 @@ def test_the_table_in_a_notebook_is_escaped() -> None:
 
     Odd.__name__ = "<Odd>"
     page = pr.debug(Odd(), X)._repr_html_()
-    assert "<th>zeros</th>" in page and "<td>&lt;Odd&gt;</td>" in page
+    assert "<th>zeros</th>" in page and ">&lt;Odd&gt;</td>" in page
     assert "<p>! &lt;Odd&gt; gives 100% zeros" in page and page.count("<table>") == 1
 
 

@@ -337,6 +337,13 @@ def test_config_refers_to_parts_that_were_passed_in() -> None:
 # Printing
 
 
+def test_a_model_in_a_notebook_is_a_table_and_does_not_run() -> None:
+    model = nn.Sequential(nn.Linear(3, 4, bias=False), nn.Dense(2))
+    page = model._repr_html_()
+    assert not model.built and "0 (Linear)</td><td>12</td><td>12</td>" in page
+    assert "1 (Dense)</td><td>?</td>" in page and "FLOPs" not in page
+
+
 def test_repr_is_a_tree() -> None:
     assert repr(nn.Sequential(nn.Linear(3, 4, bias=False), nn.Dropout(0.1))) == (
         "Sequential(\n  (0): Linear(in_features=3, out_features=4, bias=False)\n"

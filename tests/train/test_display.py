@@ -121,6 +121,41 @@ def test_silent(waves: Problem) -> None:
     assert screen.getvalue() == ""
 
 
+class Kernel:
+    """Stands for IPython in a notebook: keeps what is shown, by the handle that updates it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.pages: list[str] = []
+        shell = types.SimpleNamespace(config={"IPKernelApp": 1})
+        for name, contents in {
+            "IPython": {"get_ipython": lambda: shell},
+            "IPython.display": {"HTML": str, "display": self.display},
+        }.items():
+            module = types.ModuleType(name)
+            vars(module).update(contents)
+            monkeypatch.setitem(sys.modules, name, module)
+
+    def display(self, page: str, display_id: bool) -> Any:
+        self.pages.append(page)
+        place = len(self.pages) - 1
+        return types.SimpleNamespace(update=lambda new: self.pages.__setitem__(place, new))
+
+
+def test_fit_in_a_notebook_is_one_table(waves: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = Kernel(monkeypatch)
+    monkeypatch.setattr(
+        display,
+        "_bar",
+        lambda *args: types.SimpleNamespace(
+            set_postfix_str=lambda *a, **k: None, update=lambda n: None, close=lambda: None
+        ),
+    )
+    fit(waves, "auto")
+    (page,) = kernel.pages
+    assert page.count("<tr>") == 3 and "<td>1</td>" in page and "<td>2</td>" in page
+    assert "<th>epoch</th><th>loss</th><th>mae</th><th>val_loss</th>" in page
+
+
 def test_notebook_is_told_by_its_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not in_notebook()
     fake: Any = types.ModuleType("IPython")

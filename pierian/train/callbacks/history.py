@@ -6,11 +6,11 @@ May import: base, callback.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 from typing import Any
 
 import numpy as np
 
+from pierian.base.table import Table
 from pierian.core.tensor import Tensor
 from pierian.train.callback import Callback
 
@@ -57,16 +57,12 @@ class History(Callback):
 
     def _repr_html_(self) -> str:
         names = ["epoch", *self.history]
+        count, columns = len(self.epoch), self.history.values()
         rows = [
-            [
-                str(epoch + 1),
-                *(_cell(values, i, len(self.epoch)) for values in self.history.values()),
-            ]
+            [str(epoch + 1), *(_cell(values, i, count) for values in columns)]
             for i, epoch in enumerate(self.epoch)
         ]
-        head = "".join(f"<th>{escape(name)}</th>" for name in names)
-        body = "".join(f"<tr>{''.join(f'<td>{x}</td>' for x in row)}</tr>" for row in rows)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return Table(names, rows)._repr_html_()
 
 
 class Recorder(History):

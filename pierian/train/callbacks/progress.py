@@ -9,22 +9,23 @@ from typing import Any
 
 from pierian.train.callback import Callback
 from pierian.train.callbacks.history import in_table
-from pierian.train.display import Display
+from pierian.train.display import Display, in_notebook
 
 
 class Progress(Callback):
-    """A bar in a terminal or notebook, a line per epoch elsewhere; `fit` has one by itself.
+    """A bar in a terminal, a table in a notebook, else a line per epoch; `fit` has one by itself.
 
     Args:  verbose  0: silent. 1 or "auto": a bar, or lines where output is neither a terminal
                     nor a notebook. 2: a line per epoch.
-           table    whether epochs are the rows of a table.
+           table    whether epochs are the rows of a table everywhere: that of a Learner, which
+                    counts them from 0 and has its own names for the numbers.
     """
 
     order = 100  # shows what others have added to the logs
 
     def __init__(self, verbose: Any = "auto", table: bool = False) -> None:
-        self.display = Display("fit", verbose, table)
-        self.fitting = False
+        tables = table or (in_notebook() and verbose != 2)
+        self.display, self.of_learner, self.fitting = Display("fit", verbose, tables), table, False
 
     @property
     def silent(self) -> bool:
@@ -35,7 +36,8 @@ class Progress(Callback):
         self.fitting = True
 
     def before_epoch(self, run: Any) -> None:
-        self.display.begin(f"Epoch {run.epoch + 1}/{run.epochs}", run.batches)
+        title, leave = f"Epoch {run.epoch + 1}/{run.epochs}", self.display.table is None
+        self.display.begin(title, run.batches, leave)
 
     def before_test(self, run: Any) -> None:
         if self.fitting:
@@ -55,10 +57,10 @@ class Progress(Callback):
             self.display.advance(lambda: run.logs, len(run.losses))
 
     def after_epoch(self, run: Any) -> None:
-        logs = run.logs
-        if self.display.table is not None:
-            logs = {in_table(name): value for name, value in logs.items()}
-        self.display.end(logs, run.epoch)
+        if self.of_learner:
+            self.display.end({in_table(name): x for name, x in run.logs.items()}, run.epoch)
+        else:
+            self.display.end(run.logs, run.epoch + 1)
 
     def after_test(self, run: Any) -> None:
         if not self.fitting:

@@ -11,7 +11,7 @@ from pierian.viz.function import plot_descent, plot_function
 from pierian.viz.geometry import plot_geometry
 from pierian.viz.graph import graph
 from pierian.viz.histogram import plot_activations, plot_weights
-from pierian.viz.images import Mistake, plot_top_losses, show_images, top_losses
+from pierian.viz.images import Mistake, plot_top_losses, show_image, show_images, top_losses
 from pierian.viz.loop import show_loop
 from pierian.viz.matrix import plot_confusion_matrix
 from pierian.viz.report import Report, report
@@ -37,6 +37,7 @@ __all__ = [
     "plot_weights",
     "plot_weights_as_images",
     "report",
+    "show_image",
     "show_images",
     "show_loop",
     "spirals",

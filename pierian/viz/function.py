@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pierian.base.errors import ShapeError, message
-from pierian.core.tensor import Tensor
+from pierian.core.tensor import Tensor, as_tensor
 from pierian.optim import SGD
 from pierian.viz.figure import BLUE, GREEN, INK, ORANGE, Path, panels, tidy, write
 
@@ -32,7 +32,7 @@ def plot_function(
 
     Args:    f           a function of tensors, element by element; several in a list, or by name.
              low, high   where to draw.
-             derivative  draw the derivative too.
+             derivative  draw the derivative too; False also takes functions of NumPy's.
              path        a file to write; see `plot_history`.
     Raises:  ValueError unless low < high; ShapeError when f changes the shape; ImportError without
              matplotlib.
@@ -45,8 +45,8 @@ def plot_function(
     figure, cells = panels(where, len(named), path, columns=3)
     for axes, (name, function) in zip(cells, named.items(), strict=True):
         at = np.linspace(low, high, POINTS, dtype=np.float64)
-        y, slope = _slope(where, function, at)
-        axes.plot(at, y, color=BLUE, linewidth=2, label="f(x)")
+        y, slope = _slope(where, function, at, derivative)
+        axes.plot(at, y, color=BLUE, linewidth=2, label="f(x)" if derivative else None)
         if derivative:
             axes.plot(at, slope, "--", color=ORANGE, linewidth=1.6, label="f′(x)")
         tidy(axes, name, xlabel="x")
@@ -64,10 +64,12 @@ def _named(f: Any) -> dict[str, Function]:
             for i, (t, g) in enumerate(zip(titles, listed, strict=True), 1)}  # fmt: skip
 
 
-def _slope(where: str, f: Function, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values and derivatives of an elementwise function."""
-    x = Tensor(at).requires_grad_()
-    y = f(x)
+def _slope(
+    where: str, f: Function, at: np.ndarray, derivative: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values and derivatives of an elementwise function; zeros where these are not asked for."""
+    x = Tensor(at).requires_grad_(derivative)
+    y = as_tensor(f(x))
     if y.shape != x.shape:
         fix = "Pass a function that works element by element"
         must = "f must give a number for each number"

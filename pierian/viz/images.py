@@ -6,6 +6,7 @@ image, `plot_top_losses` what is done with the rest.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,40 +17,76 @@ from pierian.core.tensor import Tensor
 from pierian.viz.figure import Path, names_of, panels, short, write
 
 KINDS = "(n, h, w), (n, 1 or 3, h, w) or (n, h, w, 1 or 3 or 4)"
+KIND = "(h, w), (1 or 3, h, w) or (h, w, 1 or 3 or 4)"
 CELL = 1.9  # inches of one image
+ALONE = (3.0, 3.0)  # of one that is alone
 VALUES = 6  # of an example that is no image, shown in a table
 TEXT = 60  # characters of one that is text
 
 
+def show_image(
+    image: Any, title: Any = None, ax: Any = None, path: Path = None, *,
+    figsize: tuple[float, float] | None = None, **options: Any,
+) -> Any:  # fmt: skip
+    """One image, in a figure of its own or on axes that are there; gives the figure.
+
+    Shapes:  image (h, w), (1 or 3, h, w) or (h, w, 1 or 3 or 4); a picture of Pillow's too
+    Dtypes:  as in `show_images`.
+    Args:    title    a line over it.
+             ax       axes of matplotlib to draw on; None for new ones.
+             path     a file to write; see `plot_history`.
+             figsize  inches of a new figure.
+             options  those of matplotlib's `imshow`, such as cmap="Greys" for black on white.
+    Raises:  ShapeError for other shapes; ImportError without matplotlib.
+    """
+    where, array = "show_image", _array(image)
+    grid = pictures(array[None])
+    if grid is None:
+        fix = "Pick one with x[0], or write x.view(28, 28) of a flat one"
+        raise ShapeError(message(where, "it must be one image", KIND, f"shape {array.shape}", fix))
+    if ax is None:
+        _, (ax,) = panels(where, 1, path, size=figsize or ALONE)
+    _paint(ax, grid[0], title, **options)
+    return write(ax.figure, path)
+
+
 def show_images(
-    images: Any, titles: Any = None, columns: int | None = None, path: Path = None
-) -> Any:
+    images: Any, titles: Any = None, columns: int | None = None, path: Path = None, *,
+    rows: int | None = None, **options: Any,
+) -> Any:  # fmt: skip
     """Images in a grid.
 
-    Shapes:  images (n, h, w), (n, 1 or 3, h, w) or (n, h, w, 1 or 3 or 4)
+    Shapes:  images (n, h, w), (n, 1 or 3, h, w) or (n, h, w, 1 or 3 or 4); or a list of single
+             ones of several sizes
     Dtypes:  uint8 (0 … 255), bool, or floating: 0 … 1, anything else is stretched to it.
     Args:    titles   a line over each image.
              columns  images beside each other; None for a grid near a square, 8 at most.
              path     a file to write; see `plot_history`.
+             rows     how many rows, in place of columns.
+             options  those of matplotlib's `imshow`, as in `show_image`.
     Raises:  ShapeError for other shapes, ValueError for no images or another number of titles;
              ImportError without matplotlib.
     """
     where = "show_images"
-    grid = pictures(images)
+    grid: Any = pictures(images)
+    if grid is None and isinstance(images, list | tuple):
+        grid = _each(images)
     if grid is None or not len(grid):
-        raise ShapeError(
-            message(where, "images must be a batch of them", KINDS, f"shape {np.shape(images)}",
-                    "Reshape them, or write images[None] around a single one")
-        )  # fmt: skip
+        got = "a list of other things" if grid == [] else f"shape {np.shape(images)}"
+        fix = "Reshape them, or write images[None] around a single one"
+        raise ShapeError(message(where, "images must be a batch of them", KINDS, got, fix))
     lines = [""] * len(grid) if titles is None else [str(title) for title in titles]
     if len(lines) != len(grid):
         fix = "Pass a title per image"
         must = "there must be a title for each image"
         raise ValueError(message(where, must, len(grid), len(lines), fix))
-    if columns is not None and columns < 1:
-        must = "columns must be a number of images"
-        raise ValueError(message(where, must, ">= 1", columns, "Pass columns=4 or leave it out"))
-    return write(_grid(where, grid, lines, columns, path), path)
+    for name, count in (("columns", columns), ("rows", rows)):
+        if count is not None and count < 1:
+            fix = f"Pass {name}=4 or leave it out"
+            raise ValueError(message(where, f"{name} must be a number", ">= 1", count, fix))
+    if rows is not None:
+        columns = -(-len(grid) // rows)
+    return write(_grid(where, grid, lines, columns, path, **options), path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +194,13 @@ def pictures(images: Any) -> np.ndarray | None:
     return np.nan_to_num((values - low) / (high - low), nan=0, posinf=1, neginf=0)
 
 
+def _each(images: Sequence[Any]) -> list[np.ndarray]:
+    """Single images as `pictures` gives them, each by itself; none where one is no image."""
+    given = [pictures(_array(image)[None]) for image in images]
+    found = [grid[0] for grid in given if grid is not None]
+    return found if len(found) == len(given) else []
+
+
 def words(example: Any) -> str:
     """The beginning of an example that is no image."""
     if isinstance(example, str):
@@ -180,7 +224,10 @@ def _column(where: str, name: str, values: Any, n: int, dtype: Any) -> np.ndarra
     return column.astype(dtype)
 
 
-def _grid(where: str, grid: np.ndarray, lines: list[str], columns: int | None, path: Path) -> Any:
+def _grid(
+    where: str, grid: Any, lines: list[str], columns: int | None, path: Path,
+    **options: Any,
+) -> Any:  # fmt: skip
     """A figure of images with their lines above them."""
     longest = max(len(part) for line in lines for part in line.split("\n"))
     height = 0.18 * max(line.count("\n") + bool(line) for line in lines)
@@ -188,10 +235,16 @@ def _grid(where: str, grid: np.ndarray, lines: list[str], columns: int | None, p
     wanted = columns or min(8, int(np.ceil(np.sqrt(len(grid)))))
     figure, cells = panels(where, len(grid), path, columns=wanted, size=(width, CELL + height))
     for axes, image, line in zip(cells, grid, lines, strict=True):
-        axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        axes.set_title(line, fontsize=8, parse_math=False)
-        axes.set_axis_off()
+        _paint(axes, image, line, fontsize=8, **options)
     return figure
+
+
+def _paint(axes: Any, image: np.ndarray, line: Any, fontsize: Any = None, **options: Any) -> None:
+    """An image of `pictures` with its line."""
+    usual = {"cmap": "gray", "vmin": 0, "vmax": 1, "interpolation": "nearest"}
+    axes.imshow(image, **usual | options)
+    axes.set_title("" if line is None else str(line), fontsize=fontsize, parse_math=False)
+    axes.set_axis_off()
 
 
 def _table(where: str, worst: list[Mistake], path: Path) -> Any:

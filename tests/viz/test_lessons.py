@@ -30,6 +30,14 @@ def test_derivatives_are_those_of_the_function(tmp_path: Path) -> None:
         np.testing.assert_allclose(y[kink], slope(x[kink]), atol=1e-12)
 
 
+def test_functions_are_drawn_alone(tmp_path: Path) -> None:
+    path = tmp_path / "f.png"
+    figure = viz.plot_function({"": np.exp}, 0, 1, derivative=False, path=path)
+    (line,), axes = figure.axes[0].lines, figure.axes[0]
+    np.testing.assert_allclose(line.get_ydata(), np.exp(line.get_xdata()))
+    assert axes.get_legend() is None and axes.get_title("left") == ""
+
+
 def square(x: Any) -> Any:
     return (x * x).sum()
 

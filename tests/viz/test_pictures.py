@@ -88,6 +88,26 @@ def test_pixels_are_brought_to_one_range(image: np.ndarray, expected: Any) -> No
     assert found.tolist() == [expected]
 
 
+def test_images_of_several_sizes_are_a_grid_too(tmp_path: Path) -> None:
+    images = [np.full((2, 3), 255, np.uint8), pr.zeros(3, 4, 4), [[0.0, 0.5]]]
+    figure = viz.show_images(images, rows=2, cmap="Greys", path=tmp_path / "images.png")
+    shapes = [axes.images[0].get_array().shape for axes in figure.axes]
+    assert shapes == [(2, 3), (4, 4, 3), (1, 2)]
+    assert figure.axes[0].get_gridspec().get_geometry() == (2, 2)
+    assert {axes.images[0].get_cmap().name for axes in figure.axes} == {"Greys"}
+
+
+def test_one_image_is_drawn_on_given_axes(tmp_path: Path) -> None:
+    path = tmp_path / "image.png"
+    figure = viz.show_image(pr.ones(5, 4), "a $title$", path=path, figsize=(2, 1))
+    assert figure.get_size_inches().tolist() == [2, 1] and path.exists()
+    (axes,) = figure.axes
+    assert viz.show_image(pr.ones(3, 5, 4), ax=axes, cmap="Greys") is figure
+    assert [image.get_array().shape for image in axes.images] == [(5, 4), (5, 4, 3)]
+    assert axes.get_title() == "" and viz.show_image(pr.ones(1, 2), 7, axes).axes == [axes]
+    assert axes.get_title() == "7"
+
+
 def worst(examples: Any, k: int = 3, **more: Any) -> dict[str, Any]:
     return {
         "losses": [0.1, 5.0, float("nan"), 2.0], "predicted": [0, 1, 1, 0],
@@ -178,8 +198,11 @@ REFUSED = [
     (lambda: viz.plot_confusion_matrix([[1]], normalize="row"), "expected one of all, pred, true"),
     (lambda: viz.show_images(np.zeros((2, 3))), "images must be a batch of them"),
     (lambda: viz.show_images([]), "images must be a batch of them"),
+    (lambda: viz.show_images([SIX[0], [1.0]]), "images must be a batch of them"),
     (lambda: viz.show_images(SIX, ["one"]), "expected 4, got 1. Pass a title per image."),
     (lambda: viz.show_images(SIX, columns=0), "expected >= 1, got 0"),
+    (lambda: viz.show_images(SIX, rows=0), "expected >= 1, got 0"),
+    (lambda: viz.show_image(np.zeros(784)), "got shape (784,). Pick one with x[0], or write"),
     (lambda: viz.top_losses(SIX, **worst(SIX, k=0)), "there must be examples to show"),
     (lambda: viz.top_losses([], [], [], []), "there must be examples to show"),
     (lambda: viz.top_losses(SIX[:3], **worst(SIX)), "expected shape (3,), got shape (4,)"),

@@ -3,6 +3,7 @@
     python -m examples                    all of them, each in a process of its own
     python -m examples scratch_xor keras  those whose names begin so
     python -m examples --sample           on the bundled sample of MNIST, as CI does
+    python -m examples --pictures out     keeps in the folder `out` what they draw
 
 To add a program: a file `examples/<face>_<what>.py` of at most 60 lines that are not blank, with
 
@@ -32,12 +33,14 @@ import operator
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from examples.pictures import FOLDER as PICTURES
 from pierian.base.errors import DataError
 from pierian.base.file import cache_folder
 from pierian.data import fashion_mnist, mnist
@@ -110,10 +113,10 @@ def holds(figure: float, goal: str) -> bool:
     return bool(HOLDS[relation](figure, float(number)))
 
 
-def run(program: Program, sample: bool, loud: bool) -> tuple[dict[str, float], float, str]:
+def run(program: Program, options: Any) -> tuple[dict[str, float], float, str]:
     """The figures of one program, its seconds, and what went wrong."""
-    environment = dict(os.environ)
-    if sample:
+    environment = dict(os.environ) | {PICTURES: str(Path(options.pictures).resolve())}
+    if options.sample:
         apart = str(cache_folder() / "sample")  # from full data sets that were downloaded
         environment |= {"PIERIAN_DATA": "", "PIERIAN_CACHE": apart, "PIERIAN_OFFLINE": "1"}
     command = [sys.executable, "-m", "examples", "--one", program.name]
@@ -121,31 +124,31 @@ def run(program: Program, sample: bool, loud: bool) -> tuple[dict[str, float], f
     try:
         done = subprocess.run(
             command, cwd=FOLDER.parent, env=environment, text=True, stdout=subprocess.PIPE,
-            stderr=None if loud else subprocess.PIPE, timeout=LIMIT,
+            stderr=None if options.loud else subprocess.PIPE, timeout=LIMIT,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return {}, LIMIT, f"gave no result in {LIMIT} s"
     seconds = time.perf_counter() - started
     *said, last = done.stdout.splitlines() or [""]
-    if loud:
+    if options.loud:
         print(*said, sep="\n")
     if done.returncode or not last.startswith(RESULT):
         return {}, seconds, (done.stderr or f"ended with {done.returncode}").strip()
     return json.loads(last.removeprefix(RESULT)), seconds, ""
 
 
-def report(program: Program, sample: bool, loud: bool) -> bool:
+def report(program: Program, options: Any) -> bool:
     """Runs one program and prints its rows; whether nothing failed."""
-    lack = program.lacks(sample)
+    lack = program.lacks(options.sample)
     if lack:
         print(row(program.name, "", "", "", f"skipped: {lack}", ""), flush=True)
         return True
-    figures, seconds, fault = run(program, sample, loud)
+    figures, seconds, fault = run(program, options)
     if fault:
         print(row(program.name, "", "", "", "FAILED", f"{seconds:.1f}"), fault, sep="\n")
         return False
     good = True
-    for figure, goal in program.goals(sample):
+    for figure, goal in program.goals(options.sample):
         value = figures.get(figure, float("nan"))
         met = holds(value, goal)
         good &= met
@@ -167,6 +170,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("names", nargs="*", help="beginnings of the names of programs")
     parser.add_argument("--sample", action="store_true", help="on the bundled sample of MNIST")
     parser.add_argument("--list", action="store_true", help="only say which there are")
+    parser.add_argument("--pictures", metavar="FOLDER", help="keep what they draw")
     parser.add_argument("--loud", action="store_true", help="show what the programs print")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
@@ -179,7 +183,9 @@ def main(argv: list[str]) -> int:
         print(*(f"{p.name:28} {p.TITLE}" for p in chosen), sep="\n")
         return 0
     print(row("program", "figure", "got", "goal", "", "seconds"))
-    results = [report(program, options.sample, options.loud) for program in chosen]
+    with tempfile.TemporaryDirectory() as unless_kept:
+        options.pictures = options.pictures or unless_kept
+        results = [report(program, options) for program in chosen]
     print(f"{sum(results)} of {len(results)} programs without a fault")
     return 0 if all(results) and results else 1
 

@@ -1,5 +1,7 @@
 """Backpropagation on the graph of |y_true - (x·w + b)|: values forward, derivatives backward."""
 
+from examples.pictures import at
+from pierian import viz
 from pierian.compat import tensorflow as tf
 
 TITLE = "Backpropagation on a graph"
@@ -15,6 +17,7 @@ def main() -> dict[str, float]:
         loss = tf.abs(y_true - y)
     nodes = {"x": x, "w": w, "b": b, "x·w": product, "x·w + b": y, "loss": loss}
     edges = [("x", "x·w"), ("w", "x·w"), ("x·w", "x·w + b"), ("b", "x·w + b"), ("x·w + b", "loss")]
+    viz.graph(loss, names=nodes).save(at("backpropagation.svg"))
     print("forward, the value of each node")
     for name, value in nodes.items():
         print(f"  {name:8} {float(value):g}")

@@ -1,8 +1,11 @@
 """Momentum by hand, on a curve with a small dip before the deep one."""
 
+from examples.pictures import at
+from pierian import viz
 from pierian.compat import tensorflow as tf
 
 TITLE = "Momentum by hand"
+NEEDS = ("matplotlib",)
 GOALS = {"ends at, momentum 0.1": ">= 0.6", "ends at, momentum 0.9": "<= -0.6"}
 STEP = 0.01
 
@@ -23,6 +26,8 @@ def descend(momentum: float, start: float = 1.6) -> float:
 
 
 def main() -> dict[str, float]:
+    picture = at("momentum.png")
+    viz.plot_descent(curve, 1.6, rates=(STEP,), momentum=(0.1, 0.9), steps=120, path=picture)
     ends = {momentum: descend(momentum) for momentum in (0.1, 0.9)}
     for momentum, end in ends.items():
         print(f"momentum {momentum}: ends at {end:.3f}, where the curve is {curve(end):.3f}")

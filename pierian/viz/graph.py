@@ -89,20 +89,21 @@ def graph(
 
 
 def _names(names: Any) -> dict[Any, str]:
-    """The name of each leaf or operation."""
+    """The name of each leaf or operation; of a tensor that only a closed tape knew, its own."""
     named: Mapping[str, Any] = {}
     if names is not None:
         named = dict(names.named_parameters() if isinstance(names, Module) else names)
-    return {tensor.node: name for name, tensor in named.items() if tensor.node is not None}
+    return {t if t.node is None else t.node: name for name, t in named.items()}
 
 
 class Tape:
     """What was recorded for some results: operations and leaves, earliest first."""
 
     def __init__(self, results: list[Tensor], names: dict[Any, str]) -> None:
-        self.names = names
         self.results = {t.node for t in results}
         self.nodes = reachable(self.results)[::-1]
+        leaves = {node: node.tensor() for node in self.nodes if type(node) is Leaf}
+        self.names = names | {node: names[t] for node, t in leaves.items() if t in names}
         self.operations = [node for node in self.nodes if type(node) is not Leaf]
         self.users: dict[Any, list[Any]] = {node: [] for node in self.nodes}
         for node in self.operations:

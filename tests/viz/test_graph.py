@@ -64,6 +64,15 @@ def test_both_edges_of_a_square_have_their_own_gradient() -> None:
     assert sorted(filter(None, (a.back for a in drawing.arrows))) == ["3", "3", "4"]
 
 
+def test_tensors_that_a_tape_watched_have_their_names() -> None:
+    x, w = pr.tensor(2.0), pr.tensor(3.0, requires_grad=True)
+    with pr.GradientTape() as tape:
+        tape.watch(x)
+        y = x * w
+    boxes = viz.graph(y, names={"x": x, "w": w, "y": y}).boxes
+    assert {box.lines for box in boxes} == {("x", "2"), ("w", "3"), ("y = mul", "6")}
+
+
 @pytest.mark.parametrize(("fold", "most"), [(True, 7), (False, 40)])
 def test_parameters_fold_into_the_operations_that_use_them(fold: bool, most: int) -> None:
     model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))

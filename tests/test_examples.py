@@ -45,7 +45,7 @@ def test_runner_checks_figures_in_a_process(
 ) -> None:  # fmt: skip
     folder = tmp_path / "examples"
     folder.mkdir()
-    for name in ("__init__.py", "__main__.py"):
+    for name in ("__init__.py", "__main__.py", "pictures.py"):
         (folder / name).write_text((runner.FOLDER / name).read_text(encoding="utf-8"))
     (folder / "one.py").write_text(PROGRAM.format(needs=needs, figure=figure, more=more))
     monkeypatch.setattr(runner, "FOLDER", folder)

@@ -4,6 +4,7 @@
     python -m examples scratch_xor keras  those whose names begin so
     python -m examples --sample           on the bundled sample of MNIST, as CI does
     python -m examples --pictures out     keeps in the folder `out` what they draw
+    python -m examples --markdown FILE    writes the table into a file, too
 
 To add a program: a file `examples/<face>_<what>.py` of at most 60 lines that are not blank, with
 
@@ -31,6 +32,7 @@ import importlib.util
 import json
 import operator
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -43,6 +45,7 @@ from typing import Any
 from examples.pictures import FOLDER as PICTURES
 from pierian.base.errors import DataError
 from pierian.base.file import cache_folder
+from pierian.base.table import Table
 from pierian.data import fashion_mnist, mnist
 
 FOLDER = Path(__file__).resolve().parent
@@ -50,6 +53,9 @@ DATA = {"mnist": mnist, "fashion-mnist": fashion_mnist}  # what NEEDS may name b
 HOLDS = {">=": operator.ge, "<=": operator.le, "==": operator.eq}
 RESULT = "examples: result "  # begins the line with which a program's process ends
 LIMIT = 1_800  # seconds after which a program is given up
+Row = tuple[str, str, str, str, str, str]  # of the table
+HEAD = ("program", "figure", "got", "goal", "", "seconds")
+BAD = ("FAILED", "MISSED")
 
 
 @dataclass(frozen=True)
@@ -137,31 +143,41 @@ def run(program: Program, options: Any) -> tuple[dict[str, float], float, str]:
     return json.loads(last.removeprefix(RESULT)), seconds, ""
 
 
-def report(program: Program, options: Any) -> bool:
-    """Runs one program and prints its rows; whether nothing failed."""
+def rows(program: Program, options: Any) -> Iterator[Row]:
+    """Runs one program and gives its part of the table."""
     lack = program.lacks(options.sample)
     if lack:
-        print(row(program.name, "", "", "", f"skipped: {lack}", ""), flush=True)
-        return True
+        yield program.name, "", "", "", f"skipped: {lack}", ""
+        return
     figures, seconds, fault = run(program, options)
+    time = f"{seconds:.1f}"
     if fault:
-        print(row(program.name, "", "", "", "FAILED", f"{seconds:.1f}"), fault, sep="\n")
-        return False
-    good = True
-    for figure, goal in program.goals(options.sample):
+        yield program.name, "", "", "", "FAILED", time
+        print(fault)
+    for figure, goal in () if fault else program.goals(options.sample):
         value = figures.get(figure, float("nan"))
-        met = holds(value, goal)
-        good &= met
-        verdict = "ok" if met else "MISSED"
-        print(row(program.name, figure, f"{value:.4g}", goal, verdict, f"{seconds:.1f}"))
-    sys.stdout.flush()
-    return good
+        yield (program.name, figure, f"{value:.4g}", goal,
+               "ok" if holds(value, goal) else "MISSED", time)  # fmt: skip
 
 
-def row(*cells: str) -> str:
-    """One line of the table."""
+def line(row: Row) -> str:
+    """A row of the table as text."""
     widths = (28, 34, 10, 12, 8, 8)
-    return " ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+    return " ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def report(table: list[Row], sample: bool) -> str:
+    """The table as a page of Markdown."""
+    data = "the bundled sample of MNIST" if sample else "the full data sets"
+    head = [f"<{name}" if name not in ("got", "seconds") else name for name in HEAD]
+    return f"""# The programs of the texts
+
+Every program of `examples/` on {data}: what it gave, what it must give, and the seconds of its
+process, from start to end. {platform.machine()}, {os.cpu_count()} cores, Python
+{platform.python_version()}; `python -m examples --markdown FILE` makes this page.
+
+{Table(head, table).markdown()}
+"""
 
 
 def main(argv: list[str]) -> int:
@@ -171,6 +187,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--sample", action="store_true", help="on the bundled sample of MNIST")
     parser.add_argument("--list", action="store_true", help="only say which there are")
     parser.add_argument("--pictures", metavar="FOLDER", help="keep what they draw")
+    parser.add_argument("--markdown", metavar="FILE", help="write the table into a file, too")
     parser.add_argument("--loud", action="store_true", help="show what the programs print")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
@@ -182,12 +199,19 @@ def main(argv: list[str]) -> int:
     if options.list:
         print(*(f"{p.name:28} {p.TITLE}" for p in chosen), sep="\n")
         return 0
-    print(row("program", "figure", "got", "goal", "", "seconds"))
+    print(line(HEAD))
+    table: list[Row] = []
     with tempfile.TemporaryDirectory() as unless_kept:
         options.pictures = options.pictures or unless_kept
-        results = [report(program, options) for program in chosen]
-    print(f"{sum(results)} of {len(results)} programs without a fault")
-    return 0 if all(results) and results else 1
+        for program in chosen:
+            for row in rows(program, options):
+                print(line(row), flush=True)
+                table.append(row)
+    if options.markdown:
+        Path(options.markdown).write_text(report(table, options.sample), encoding="utf-8")
+    bad = {row[0] for row in table if row[4] in BAD}
+    print(f"{len(chosen) - len(bad)} of {len(chosen)} programs without a fault")
+    return 0 if chosen and not bad else 1
 
 
 if __name__ == "__main__":

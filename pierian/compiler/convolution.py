@@ -1,6 +1,6 @@
 """Convolutions as sums of matrix products, one for each place of the filter that meets the image.
 
-May import: contraction, fuse, llvm, base, core. Inside a program images lie with their pixels
+May import: contraction, control, llvm, core. Inside a program images lie with their pixels
 outermost, (*size, n, c): then each pixel is a matrix of all examples by all channels, filters are
 (*kernel, in, out), and a pixel of the output is the sum over the places of the filter of the
 products of two such matrices. Places outside of the image are not in the sum, so that padding
@@ -30,16 +30,16 @@ Sizes = tuple[int, ...]
 class Product:
     """A product of two matrices, or a sum of several, for every place of some outer space.
 
-    contraction  one of them.
-    a, b         elements from the first input to its first matrix at an outer place, and of the
-                 second input.
-    taps         (count, elements from one matrix to the next of each input), the outer loop first.
+    a, b  elements from the first input to its first matrix at an outer place, and of the second.
+    taps  (count, elements from one matrix to the next of each input), the outer loop first.
     """
 
-    contraction: Contraction
     a: Any
     b: Any
     taps: list[tuple[Any, int, int]]
+
+
+Rule = Callable[[ir.IRBuilder, Equation, list[Any], Any], Product]
 
 
 def inside(order: int) -> Sizes:
@@ -145,14 +145,8 @@ NATIVE = {"conv": "pixels", "conv_input": "pixels_input", "conv_weight": "pixels
 # Code
 
 
-def lead_of(equation: Equation) -> int:
-    """How many leading axes of the output are outer places."""
-    return len(equation.output.shape) - 2
-
-
 def terms_of(equation: Equation) -> int:
     """How many products are added up, at most."""
-    a, b = equation.inputs
     return math.prod(equation.inputs[1].shape[:-2])
 
 
@@ -178,26 +172,29 @@ def product_of(b: ir.IRBuilder, equation: Equation, place: list[Any]) -> Product
     return PRODUCTS[equation.primitive](b, equation, place, group)
 
 
-def _pixels(b: ir.IRBuilder, equation: Equation, place: list[Any], group: Any) -> Product:
-    x, w = equation.inputs
-    params, channels, out = equation.params, x.shape[-1], w.shape[-1]
-    steps, taps_w = _steps(x.shape), _steps(w.shape)
-    first, second = number(0), number(0)
-    taps = []
-    rows = zip(place, x.shape, w.shape, params["stride"], params["padding"], params["dilation"],
-               steps, taps_w, strict=False)  # fmt: skip
-    for at, size, kernel, stride, (before, _), dilation, step, tap in rows:
-        start = b.mul(at, number(stride))
-        start = b.sub(start, number(before))
-        low, high = _within(b, start, dilation, kernel, size)
-        pixel = b.add(start, b.mul(low, number(dilation)))
-        first = _moved(b, first, pixel, step)
-        second = _moved(b, second, low, tap)
-        taps.append((b.sub(high, low), dilation * step, tap))
-    parts = params["groups"]
-    first = _moved(b, first, group, channels // parts)
-    second = _moved(b, second, group, out // parts)
-    return Product(contraction_of(equation), first, second, taps)
+def _over_image(outer: str, inner: str) -> Rule:
+    """An image with a filter or a gradient: at place · outer + tap · inner it meets that tap."""
+
+    def rule(b: ir.IRBuilder, equation: Equation, place: list[Any], group: Any) -> Product:
+        x, other = equation.inputs
+        params, channels, out = equation.params, x.shape[-1], other.shape[-1]
+        first, second = number(0), number(0)
+        taps = []
+        rows = zip(place, x.shape, other.shape, params[outer], params["padding"], params[inner],
+                   _steps(x.shape), _steps(other.shape), strict=False)  # fmt: skip
+        for at, size, count, far, (before, _), near, step, tap in rows:
+            start = b.sub(b.mul(at, number(far)), number(before))
+            low, high = _within(b, start, near, count, size)
+            pixel = b.add(start, b.mul(low, number(near)))
+            first = _moved(b, first, pixel, step)
+            second = _moved(b, second, low, tap)
+            taps.append((b.sub(high, low), near * step, tap))
+        parts = params["groups"]
+        first = _moved(b, first, group, channels // parts)
+        second = _moved(b, second, group, out // parts)
+        return Product(first, second, taps)
+
+    return rule
 
 
 def _pixels_input(b: ir.IRBuilder, equation: Equation, place: list[Any], group: Any) -> Product:
@@ -233,29 +230,7 @@ def _pixels_input(b: ir.IRBuilder, equation: Equation, place: list[Any], group: 
     parts = params["groups"]
     first = _moved(b, first, group, out // parts)
     second = _moved(b, second, group, out // parts)
-    return Product(contraction_of(equation), first, second, taps)
-
-
-def _pixels_weight(b: ir.IRBuilder, equation: Equation, place: list[Any], group: Any) -> Product:
-    x, g = equation.inputs
-    params, channels, out = equation.params, x.shape[-1], g.shape[-1]
-    steps, pixels = _steps(x.shape), _steps(g.shape)
-    first, second = number(0), number(0)
-    taps = []
-    rows = zip(place, x.shape, g.shape, params["stride"], params["padding"], params["dilation"],
-               steps, pixels, strict=False)  # fmt: skip
-    for at, size, count, stride, (before, _), dilation, step, pixel in rows:
-        start = b.mul(at, number(dilation))
-        start = b.sub(start, number(before))
-        low, high = _within(b, start, stride, count, size)
-        place_ = b.add(start, b.mul(low, number(stride)))
-        first = _moved(b, first, place_, step)
-        second = _moved(b, second, low, pixel)
-        taps.append((b.sub(high, low), stride * step, pixel))
-    parts = params["groups"]
-    first = _moved(b, first, group, channels // parts)
-    second = _moved(b, second, group, out // parts)
-    return Product(contraction_of(equation), first, second, taps)
+    return Product(first, second, taps)
 
 
 def _thin_weight(b: ir.IRBuilder, equation: Equation, place: list[Any], _group: Any) -> Product:
@@ -267,13 +242,13 @@ def _thin_weight(b: ir.IRBuilder, equation: Equation, place: list[Any], _group: 
         first = _moved(b, first, at, dilation * step)
     rows = zip(g.shape, params["stride"], steps, pixels, strict=False)
     taps = [(number(n), stride * step, pixel) for n, stride, step, pixel in rows]
-    return Product(contraction_of(equation), first, number(0), taps)
+    return Product(first, number(0), taps)
 
 
-PRODUCTS: dict[str, Callable[[ir.IRBuilder, Equation, list[Any], Any], Product]] = {
-    "pixels": _pixels,
+PRODUCTS: dict[str, Rule] = {
+    "pixels": _over_image("stride", "dilation"),
     "pixels_input": _pixels_input,
-    "pixels_weight": _pixels_weight,
+    "pixels_weight": _over_image("dilation", "stride"),
     "pixels_thin_weight": _thin_weight,
 }
 

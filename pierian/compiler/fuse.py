@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pierian.compiler import convolution
 from pierian.compiler.affine import Affine, divide, linear, row_major
 from pierian.compiler.affine import reshape as reshape_indices
 from pierian.compiler.element import DIVISION, FLOAT_ONLY, pointwise, supported
@@ -23,9 +24,7 @@ Indices = tuple[Affine, ...]
 DRAWS = {"random_bits", "random_normal"}
 MOVEMENTS = {"reshape", "permute", "expand", "slice", "flip", "pad"}
 REDUCTIONS = {"sum", "prod", "max", "min", "any", "all"}
-PRODUCTS = {
-    "matmul", "pixels", "pixels_input", "pixels_weight", "pixels_thin_weight",
-}  # fmt: skip
+PRODUCTS = {"matmul", *convolution.PRODUCTS}
 OWN_LOOP = {
     "argmax", "argmin", "cumsum", "concat", "scatter", "scatter_add", "pixels_pool_grad",
 }  # fmt: skip

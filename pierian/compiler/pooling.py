@@ -7,9 +7,11 @@ outermost, as in `convolution.py`. To add a kind of window: a function here, a r
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -239,52 +241,44 @@ def _place(
 ) -> None:
     """One window, for neighbours of what its pixels hold."""
     (x, g), output, dtype = equation.inputs, equation.output, equation.output.dtype
-    best = el.constant(dtype, -math.inf, lanes)
-    chosen = el.constant(np.dtype(np.int32), -1, lanes)
+    index = partial(el.constant, np.dtype(np.int32), lanes=lanes)
+    best, chosen = el.constant(dtype, -math.inf, lanes), index(-1)
     for tap, (pixel, good) in enumerate(places):
-        entry = b.block
-        after = b.append_basic_block()
+        before, entry = (best, chosen), b.block
+        with _met(b, good):
+            value = el.load(b, b.gep(scope.pointers[x], [b.add(pixel, at)]), dtype, lanes)
+            none = b.icmp_signed("<", chosen, index(0))
+            nan = b.fcmp_unordered("uno", value, value)
+            better = b.or_(b.or_(b.fcmp_ordered(">", value, best), nan), none)
+            best, chosen = b.select(better, value, best), b.select(better, index(tap), chosen)
+            ended = b.block
         if good is not None:
-            inside_ = b.append_basic_block()
-            b.cbranch(good, inside_, after)
-            b.position_at_end(inside_)
-        value = el.load(b, b.gep(scope.pointers[x], [b.add(pixel, at)]), dtype, lanes)
-        none = b.icmp_signed("<", chosen, el.constant(np.dtype(np.int32), 0, lanes))
-        nan = b.fcmp_unordered("uno", value, value)
-        better = b.or_(b.or_(b.fcmp_ordered(">", value, best), nan), none)
-        new = b.select(better, value, best)
-        taken = b.select(better, el.constant(np.dtype(np.int32), tap, lanes), chosen)
-        if good is None:
-            b.branch(after)
-            b.position_at_end(after)
-            best, chosen = new, taken
-            continue
-        ended = b.block
-        b.branch(after)
-        b.position_at_end(after)
-        pair = []
-        for old, fresh in ((best, new), (chosen, taken)):
-            phi = b.phi(old.type)
-            phi.add_incoming(old, entry)
-            phi.add_incoming(fresh, ended)
-            pair.append(phi)
-        best, chosen = pair
+            best, chosen = (
+                _either(b, (old, entry), (new, ended))
+                for old, new in zip(before, (best, chosen), strict=True)
+            )
     slope = el.load(b, b.gep(scope.pointers[g], [b.add(source, at)]), dtype, lanes)
     zero = el.constant(dtype, 0, lanes)
     once = _each_once(equation)
     if equation.params.get("positive"):
         slope = b.select(b.fcmp_ordered(">", best, zero), slope, zero)
     for tap, (pixel, good) in enumerate(places):
-        after = b.append_basic_block()
-        if good is not None:
-            inside_ = b.append_basic_block()
-            b.cbranch(good, inside_, after)
-            b.position_at_end(inside_)
-        place = b.gep(scope.pointers[output], [b.add(pixel, at)])
-        hit = b.icmp_signed("==", chosen, el.constant(np.dtype(np.int32), tap, lanes))
-        part = b.select(hit, slope, zero)
-        if not once:
-            part = b.fadd(el.load(b, place, dtype, lanes), part)
-        el.store(b, part, place, dtype)
-        b.branch(after)
-        b.position_at_end(after)
+        with _met(b, good):
+            place = b.gep(scope.pointers[output], [b.add(pixel, at)])
+            part = b.select(b.icmp_signed("==", chosen, index(tap)), slope, zero)
+            if not once:
+                part = b.fadd(el.load(b, place, dtype, lanes), part)
+            el.store(b, part, place, dtype)
+
+
+def _met(b: ir.IRBuilder, good: Any) -> Any:
+    """Where a place of a window lies in the image; None: always."""
+    return contextlib.nullcontext() if good is None else b.if_then(good)
+
+
+def _either(b: ir.IRBuilder, *values: tuple[Any, Any]) -> Any:
+    """The value that came from the block which ran."""
+    phi = b.phi(values[0][0].type)
+    for value, block in values:
+        phi.add_incoming(value, block)
+    return phi

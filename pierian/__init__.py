@@ -31,6 +31,7 @@ from pierian.base.errors import (
     ShapeError,
     TraceError,
 )
+from pierian.base.instead import absent as _absent
 from pierian.base.memory import keep_freed_memory as _keep_freed_memory
 from pierian.base.version import __version__ as __version__
 from pierian.compiler.threads import get_num_threads, set_num_threads
@@ -219,7 +220,7 @@ _keep_freed_memory()
 def __getattr__(name: str) -> _Any:
     """The compiler is imported when first asked for, since LLVM is large."""
     if name != "jit":
-        raise AttributeError(f"module 'pierian' has no attribute {name!r}")
+        raise _absent(name)
     return _importlib.import_module("pierian.compiler.jit").jit
 
 

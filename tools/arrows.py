@@ -44,14 +44,14 @@ EVERYWHERE = ("",)
 OUTSIDE: dict[str, tuple[str, ...]] = {
     "numpy": EVERYWHERE,
     "llvmlite": ("compiler/llvm.py",),
-    "matplotlib": ("viz", "compat/fastai/later.py"),
-    "tqdm": ("train", "compat/scratch/training.py"),
+    "matplotlib": ("viz", "compat/fastai/__init__.py"),
+    "tqdm": ("train",),
     "IPython": ("train/display.py",),
     "tensorboardX": ("train/callbacks/logger.py",),
     "safetensors": ("io",),
     "pooch": ("data",),
-    "PIL": ("data", "viz", "cli", "compat/fastai/later.py"),
-    "pandas": ("compat/fastai/later.py",),
+    "PIL": ("data", "viz", "cli", "compat/fastai/__init__.py"),
+    "pandas": ("compat/fastai/__init__.py",),
 }
 
 
@@ -85,18 +85,18 @@ DOORS = (
     Door("train/learner.py", "Learner.show_results", "pierian.viz"),
     Door("train/lr_find.py", "RangeTest.plot", "pierian.viz"),
     Door("compat/fastai/pictures.py", "show_image", "pierian.viz"),
+    Door("compat/fastai/pictures.py", "show_images", "pierian.viz"),
+    Door("compat/fastai/pictures.py", "plot_function", "pierian.viz"),
     Door("cli/report.py", "page_of", "pierian.viz"),
     # modules that take long to import, and few programs need
     Door("data/__init__.py", "__getattr__", "pierian.data"),
     Door("data/loaders.py", "DataLoaders.from_folder", "pierian.data.image"),
     Door("data/loaders.py", "DataLoaders.from_folder", "pierian.data.transform"),
+    Door("data/source.py", "ImageData.write_folder", "pierian.data.image"),
     Door("data/source.py", "_check_reachable", "urllib.request"),
     Door("data/cifar.py", "_unpacked", "tarfile"),
     Door("data/background.py", "_in_order", "concurrent.futures"),
     Door("io/checkpoint.py", "environment", "importlib"),
-    # what stands where a program says `torch` is the package itself
-    Door("compat/fastai/torch.py", "__getattr__", "pierian"),
-    Door("compat/fastai/torch.py", "__dir__", "pierian"),
 )
 
 

@@ -9,15 +9,12 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from pierian import io
 from pierian.base import file
@@ -79,7 +76,7 @@ class Folder:
         """The data of the run, from where it found them or another place; says which."""
         images = dataset.load(replace(self.settings, **given))
         print(f"data: {images.source}")
-        if self.made.get("checksum", same := checksum(images)) != same:
+        if self.made.get("checksum", same := images.checksum) != same:
             notice(f"{self.path}: trained with other data: {self.made.get('data')}")
         return images
 
@@ -126,7 +123,7 @@ def new_folder(wanted: Path | None, settings: Settings, images: ImageData, steps
     made = {
         "started": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
         "data": images.source,
-        "checksum": checksum(images),
+        "checksum": images.checksum,
         "classes": images.classes,
         "shape": dataset.planes(images.x_train).shape[1:],
         "steps": steps,
@@ -185,11 +182,3 @@ def open_folder(path: Path) -> Folder:
         got = f"{type(error).__name__} in {name}"
         raise CheckpointError(message(where, must, expected, got, fix)) from error
     return Folder(path, Settings.of(given), made)
-
-
-def checksum(images: ImageData) -> str:
-    """What tells whether two data sets are the same."""
-    found = 0
-    for array in (images.x_train, images.y_train, images.x_test, images.y_test):
-        found = zlib.crc32(np.ascontiguousarray(array).data, found)
-    return f"{found:08x}"

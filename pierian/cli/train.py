@@ -18,7 +18,7 @@ from pierian.base.errors import CheckpointError, message
 from pierian.base.notice import notice
 from pierian.cli import dataset
 from pierian.cli import folder as folders
-from pierian.cli.folder import Folder, checksum, new_folder, open_folder
+from pierian.cli.folder import Folder, new_folder, open_folder
 from pierian.cli.network import batches, begin, build, compile_, in_step
 from pierian.cli.output import print_json, tested
 from pierian.cli.settings import (
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     compile_(model, settings)
     steps = batches(parts.count, settings.batch_size)
     inside = in_step(settings, steps)
-    differ = made.get("checksum", same := checksum(images)) != same
+    differ = made.get("checksum", same := images.checksum) != same
     if differ and folder is not None:
         fix = "Put the data where they were, or pass --source"
         must = "the data must be those it began with"

@@ -248,7 +248,7 @@ def write_image_folder(
     The tree is there whole or not at all, and only made once: where `root` exists, nothing is
     done. The number of an image is its place in the array.
 
-    Shapes:  images (n, h, w), or (n, h, w, 3) in colour; labels (n,)
+    Shapes:  images (n, h, w), (n, 1 or 3, h, w) or (n, h, w, 3); labels (n,)
     Dtypes:  images uint8; labels integers or texts.
     Args:    parts    name of a folder -> (images, labels); `ImageFolder` reads each.
              classes  the labels that get a folder; None for all. Other images are left out.
@@ -271,6 +271,10 @@ def write_image_folder(
             if images.dtype != np.uint8:
                 fix = "Multiply images from 0 to 1 by 255, and convert with .astype('uint8')"
                 raise DtypeError(message(where, "images must be bytes", "uint8", images.dtype, fix))
+            if images.ndim == 4 and images.shape[1] in MODES.values():  # channels first
+                images = np.moveaxis(images, 1, -1)
+            if images.shape[-1] == 1:
+                images = images[..., 0]
             for label in np.unique(labels).tolist() if classes is None else classes:
                 folder = whole / part / str(label)
                 folder.mkdir(parents=True)

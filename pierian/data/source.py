@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import threading
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -58,6 +59,28 @@ class ImageData:
 
     def __repr__(self) -> str:
         return f"ImageData({self.source})"
+
+    @property
+    def checksum(self) -> str:
+        """What tells whether two data sets are the same, 8 characters."""
+        found = 0
+        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
+            found = zlib.crc32(np.ascontiguousarray(array).data, found)
+        return f"{found:08x}"
+
+    def write_folder(
+        self, root: Any, parts: tuple[str, str] = ("train", "test"), labels: Any = None
+    ) -> Path:
+        """Write the images as PNG files into folders of folders, one per label; gives the path.
+
+        Args:    parts   what the folders of the two parts are called.
+                 labels  which get a folder; None for all.
+                 The rest as in `write_image_folder`.
+        """
+        from pierian.data.image import write_image_folder  # few programs write pictures
+
+        train, test = (self.x_train, self.y_train), (self.x_test, self.y_test)
+        return write_image_folder(root, dict(zip(parts, (train, test), strict=True)), labels)
 
 
 @dataclass(frozen=True)

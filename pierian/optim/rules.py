@@ -9,6 +9,7 @@ source, a row in `NAMES` with Keras' defaults if Keras has it, and one in the te
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from pierian.base.errors import lookup, message
@@ -353,10 +354,10 @@ def get(
         if params is not None and not optimizer.param_groups:
             optimizer.add_params(params)
         return optimizer
-    if isinstance(optimizer, type) and not issubclass(optimizer, Optimizer):
-        return Own(optimizer, params, **overrides)
     if callable(optimizer):
-        return optimizer(params, **overrides)
+        foreign = isinstance(optimizer, type) and not issubclass(optimizer, Optimizer)
+        make = partial(Own, optimizer) if foreign else optimizer
+        return make(params, **overrides)
     given = optimizer.lower() if isinstance(optimizer, str) else optimizer
     name = lookup("optimizer", "optimizer", given, NAMES)
     rule, settings = NAMES[name]

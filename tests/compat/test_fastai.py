@@ -169,6 +169,7 @@ def test_pandas_takes_a_tensor() -> None:
 def test_torch_is_a_view_of_pierian() -> None:
     assert torch.stack is pierian.stack and torch.nn.functional is F and "arange" in dir(torch)
     assert importlib.import_module("pierian.compat.fastai.torch").exp is pierian.exp
+    exec("import pierian.compat.fastai.torch as torch\nfrom pierian.compat.fastai.torch import nn")
 
 
 def test_seeds_determine_what_is_drawn() -> None:
@@ -276,7 +277,7 @@ def test_folders_of_pictures_become_loaders(folder: Any) -> None:
 
 def test_large_folders_are_read_batch_by_batch(folder: Any, monkeypatch: Any) -> None:
     whole = ImageDataLoaders.from_folder(folder)
-    monkeypatch.setattr("pierian.compat.fastai.learning.ROOM", 1)
+    monkeypatch.setattr("pierian.data.loaders.ROOM", 1)
     streamed = ImageDataLoaders.from_folder(folder)
     for a, b in zip(first(whole.valid), first(streamed.valid), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -302,7 +303,7 @@ def test_pictures_are_drawn_on_pyplots_axes(drawing: Any) -> None:
     assert ax.images[0].get_array().shape == (28, 28) and ax.get_title() == "one"
     assert show_image(torch.ones(3, 5, 4), ax).images[-1].get_array().shape == (5, 4, 3)
     show_images(torch.rand(3, 4, 4), nrows=2, titles="abc")
-    assert [len(ax.images) for ax in drawing.gcf().axes] == [1, 1, 1, 0]
+    assert [len(ax.images) for ax in drawing.gcf().axes] == [1, 1, 1]
     ax = plot_function(torch.sigmoid, "x", "y", title="s", min=-4, max=4)
     x, y = ax.lines[0].get_data()
     np.testing.assert_allclose(y, 1 / (1 + np.exp(-np.asarray(x))), rtol=1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from pierian.data import (
     ArrayDataset,
     DataLoader,
     DataLoaders,
+    ImageData,
     ImageFolder,
     loaders,
     read_image,
@@ -392,6 +394,25 @@ def test_written_folders_are_made_once_and_whole(tree):
     with pytest.raises(TypeError, match=r"expected uint8, got float64\. Multiply"):
         write_image_folder(half, {"train": (x, y), "valid": (x / 255, y)})
     assert not half.exists() and len(list(root.parent.iterdir())) == 2
+
+
+@pytest.mark.parametrize("name", ["rgb", "grey"])
+def test_data_sets_are_written_as_folders(tmp_path, name):
+    x = (
+        np.moveaxis(np.stack([RGB, RGB[::-1]]), -1, 1)
+        if name == "rgb"
+        else np.stack([GREY, GREY[::-1]])
+    )
+    x = x.astype(np.uint8)
+    y = np.array([4, 5], np.uint8)
+    digits = ImageData(x, y, x[:1], y[:1], tuple("0123456"), "two")
+    for parts, labels in ((("train", "test"), None), (("training", "testing"), [5])):
+        root = digits.write_folder(tmp_path / parts[0], parts, labels)
+        assert sorted(path.name for path in root.iterdir()) == sorted(parts)
+    found = ImageFolder(tmp_path / "train" / "train", mode="L" if name == "grey" else "RGB")
+    np.testing.assert_array_equal(found.load().arrays[0], x.reshape(2, -1, 6, 4))
+    assert found.classes == ("4", "5") and [p.name for p in root.rglob("*.png")] == ["1.png"]
+    assert replace(digits, x_test=x[1:]).checksum != digits.checksum
 
 
 @pytest.mark.parametrize("room", [loaders.ROOM, 1])

@@ -1,9 +1,9 @@
 """fastai's names over the one engine: `from pierian.compat.fastai import *`.
 
 May import: everything below. `files` has what comes before tensors, `collection` the lists,
-`learning` loaders and learners, `pictures` what is drawn, `later` packages that are imported when
-first used, `torch` what stands where a program says `torch`. To add a name: the file that it
-belongs to, and `__all__`.
+`learning` loaders and learners, `pictures` what is drawn, `torch` what stands where a program says
+`torch`; the packages below are imported when first used. To add a name: the file that it belongs
+to, and `__all__`.
 
     from pierian.compat.fastai import *
 
@@ -18,14 +18,16 @@ import random
 import string
 import time
 from functools import partial
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 
 from pierian import nn
+from pierian.base.later import Later
 from pierian.compat.fastai import torch
 from pierian.compat.fastai.collection import L, first
 from pierian.compat.fastai.files import Path, URLs, array, set_seed, tensor, to_np, untar_data
-from pierian.compat.fastai.later import Image, pd, plt
 from pierian.compat.fastai.learning import (
     SGD,
     Adam,
@@ -43,6 +45,10 @@ from pierian.compat.fastai.pictures import plot_function, show_image, show_image
 from pierian.core.tensor import Tensor
 from pierian.models import resnet18, resnet34, resnet50
 from pierian.nn import functional as F
+
+plt: Any = Later("plt", lambda: import_module("matplotlib.pyplot"), "pip install 'pierian[viz]'")
+pd: Any = Later("pd", lambda: import_module("pandas"), "pip install pandas")
+Image: Any = Later("Image", lambda: import_module("PIL.Image"), "pip install 'pierian[data]'")
 
 __all__ = [
     "Adam", "DataLoader", "DataLoaders", "F", "Image", "ImageDataLoaders", "L", "Learner", "Path",

@@ -34,13 +34,10 @@ class L(list[Any]):
         super().__init__((items, *rest) if rest else _listed(items))
 
     def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return L(super().__getitem__(index))
-        if isinstance(index, list | tuple) or np.ndim(index):
-            positions = np.arange(len(self))
-            chosen = positions[np.asarray(index)]
-            return L([self[i] for i in chosen.tolist()])
-        return super().__getitem__(index)
+        chosen = np.arange(len(self))[list(index) if isinstance(index, tuple) else index].tolist()
+        if isinstance(chosen, int):
+            return super().__getitem__(chosen)
+        return L(map(super().__getitem__, chosen))
 
     def __add__(self, other: Any) -> L:
         return L([*self, *other])

@@ -5,12 +5,8 @@ May import: base, core, ops, data. To add a data set: a row in `TREES`.
 
 from __future__ import annotations
 
-import os
 import pathlib
 import random
-import shutil
-import tempfile
-import zlib
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,15 +15,14 @@ from pierian.base.errors import lookup, message
 from pierian.base.file import cache_folder
 from pierian.base.trees import map_tree
 from pierian.compat.fastai.collection import L
-from pierian.compat.fastai.later import Image
 from pierian.core.tensor import Tensor
 from pierian.data import mnist
 from pierian.ops import creation
 from pierian.ops.random import manual_seed
 
-TREES: dict[str, tuple[tuple[str, str], tuple[int, ...]]] = {
+TREES = {
     "mnist_sample": (("train", "valid"), (3, 7)),  # name -> folders of its two parts, digits
-    "mnist_png": (("training", "testing"), tuple(range(10))),
+    "mnist_png": (("training", "testing"), range(10)),
 }
 
 
@@ -57,12 +52,9 @@ class Known:
     MNIST = "mnist_png"
 
     def __getattr__(self, name: str) -> str:
-        raise AttributeError(
-            message(f"URLs.{name}", "only what the local MNIST can be made into is there",
-                    "URLs.MNIST_SAMPLE or URLs.MNIST", name,
-                    "Unpack the files yourself and pass their folder to "
-                    "ImageDataLoaders.from_folder, or use pierian.data.ImageFolder")
-        )  # fmt: skip
+        must, expected = "only what MNIST can be made into is there", "URLs.MNIST_SAMPLE or MNIST"
+        fix = "Unpack the files yourself, and use ImageDataLoaders.from_folder(their folder)"
+        raise AttributeError(message(f"URLs.{name}", must, expected, name, fix))
 
 
 URLs = Known()
@@ -78,25 +70,10 @@ def untar_data(url: str) -> Path:
                   in training/ and testing/.
     Raises:  ValueError for others; ImportError without Pillow.
     """
-    (train, valid), digits = TREES[lookup("untar_data", "data set", url, TREES)]
-    data = mnist()
-    parts = {train: (data.x_train, data.y_train), valid: (data.x_test, data.y_test)}
-    labels = zlib.crc32(data.y_train.tobytes() + data.y_test.tobytes())  # tells samples apart
-    folder = Path(cache_folder() / "fastai" / f"{url}-{labels:08x}")
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(dir=folder.parent))
-        for part, (images, classes) in parts.items():
-            for digit in digits:
-                (unfinished / part / str(digit)).mkdir(parents=True)
-                for i in np.flatnonzero(classes == digit).tolist():
-                    name = unfinished / part / str(digit) / f"{i}.png"
-                    Image.fromarray(images[i]).save(name)
-        try:
-            os.rename(unfinished, folder)
-        except OSError:  # another process was faster
-            shutil.rmtree(unfinished)
-    return folder
+    parts, digits = TREES[lookup("untar_data", "data set", url, TREES)]
+    images = mnist()
+    folder = cache_folder() / "fastai" / f"{url}-{images.checksum}"  # the sample has another
+    return Path(images.write_folder(folder, parts, digits))
 
 
 array = np.array

@@ -1,6 +1,6 @@
-"""Pictures on pyplot's axes, as the text draws them; `pierian.viz` draws finer ones.
+"""Pictures on pyplot's axes, as the text draws them, by `pierian.viz`.
 
-May import: later, ops, viz through a door. To add one: a function that gives its axes.
+May import: viz through a door. To add one: a function that gives its axes.
 """
 
 from __future__ import annotations
@@ -8,48 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
-from pierian.base.errors import ShapeError, message
-from pierian.compat.fastai.later import plt
-from pierian.ops.creation import linspace
-
 
 def show_image(
     im: Any, ax: Any = None, figsize: Any = None, title: Any = None, cmap: str = "Greys",
     **options: Any,
 ) -> Any:  # fmt: skip
-    """Draw one image; gives its axes.
+    """Draw one image; gives its axes. Shapes, errors and the rest as in `viz.show_image`."""
+    from pierian import viz
 
-    Shapes:  im (h, w), (1 or 3, h, w) or (h, w, 1 or 3 or 4); a picture of Pillow's too.
-    Args:    ax  the axes to draw on; None for new ones. `options` go to `imshow`.
-    Raises:  ShapeError for other shapes; ImportError without matplotlib.
-    """
-    from pierian.viz.images import pictures
-
-    grid = pictures(np.asarray(im)[None])
-    if grid is None:
-        raise ShapeError(
-            message("show_image", "it must be one image", "(h, w), (1 or 3, h, w) or (h, w, 3)",
-                    f"shape {np.shape(im)}", "Pick one with x[0], or x.view(28, 28) a flat one")
-        )  # fmt: skip
-    ax = plt.subplots(figsize=figsize)[1] if ax is None else ax
-    ax.imshow(grid[0], cmap=cmap, **options)
-    ax.set_title(title)
-    ax.axis("off")
-    return ax
+    figure = viz.show_image(im, title, ax, figsize=figsize, cmap=cmap, **options)
+    return figure.axes[0] if ax is None else ax
 
 
 def show_images(ims: Iterable[Any], nrows: int = 1, titles: Any = None, **options: Any) -> None:
-    """Draw images beside each other in `nrows` rows; see `show_image`."""
-    given = list(ims)
-    names = [None for _ in given] if titles is None else titles
-    columns = -(-len(given) // nrows)
-    axes = plt.subplots(nrows, columns, squeeze=False)[1].ravel()
-    for ax in axes[len(given) :]:
-        ax.axis("off")
-    for im, title, ax in zip(given, names, axes, strict=False):
-        show_image(im, ax, title=title, **options)
+    """Draw images beside each other in `nrows` rows; see `viz.show_images`."""
+    from pierian import viz
+
+    viz.show_images(list(ims), titles, rows=nrows, **{"cmap": "Greys"} | options)
 
 
 def plot_function(
@@ -58,10 +33,11 @@ def plot_function(
 ) -> Any:  # fmt: skip
     """Draw f over [min, max]; gives the axes, on which pyplot goes on drawing.
 
-    Args:  f  a function of a tensor of 100 numbers.  tx, ty  what the axes are called.
+    Args:  f  a function of a tensor of numbers.  tx, ty  what the axes are called.
     """
-    x = linspace(min, max, 100)
-    ax = plt.subplots(figsize=figsize)[1]
-    ax.plot(np.asarray(x), np.asarray(f(x)))
-    ax.set(xlabel=tx, ylabel=ty, title=title)
-    return ax
+    from pierian import viz
+
+    figure = viz.plot_function({title or "": f}, min, max, derivative=False)
+    figure.set_size_inches(figsize)
+    figure.axes[0].set(xlabel=tx, ylabel=ty)
+    return figure.axes[0]

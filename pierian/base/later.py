@@ -1,12 +1,11 @@
-"""Packages that the text's star import brings along, imported when first used.
+"""Packages from outside that are imported when their first name is asked for.
 
-May import: base; matplotlib, pandas and Pillow, when they are asked for. To add one: a row below.
+May import: errors. For modules of our own that are imported late, see `__getattr__` of a room.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 from pierian.base.errors import message
@@ -15,17 +14,24 @@ from pierian.base.errors import message
 class Later:
     """A module that is imported when one of its names is first asked for.
 
-    Args:    name     what it is called.
+    Args:    name     what programs call it.
              load     imports it and gives it.
              install  how to get it, for the error.
     Raises:  ImportError, at that time, where it is not installed.
+
+    >>> import importlib
+    >>> colours = Later("colours", lambda: importlib.import_module("colorsys"), "pip install it")
+    >>> colours
+    <module 'colours', imported when used>
+    >>> colours.rgb_to_hsv(0.5, 0.5, 0.5)
+    (0.0, 0.0, 0.5)
     """
 
     def __init__(self, name: str, load: Callable[[], Any], install: str) -> None:
         self.__name__, self._load, self._install = name, load, install
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__"):  # what notebooks and debuggers ask of every object
             raise AttributeError(name)
         try:
             module = self._load()
@@ -37,8 +43,3 @@ class Later:
 
     def __repr__(self) -> str:
         return f"<module {self.__name__!r}, imported when used>"
-
-
-plt: Any = Later("plt", lambda: import_module("matplotlib.pyplot"), "pip install 'pierian[viz]'")
-pd: Any = Later("pd", lambda: import_module("pandas"), "pip install pandas")
-Image: Any = Later("Image", lambda: import_module("PIL.Image"), "pip install 'pierian[data]'")

@@ -38,7 +38,7 @@ class Budget:
 
 BUDGETS = (
     Budget((ROOT, "__main__"), 450),  # one public name a line, twice
-    Budget(("base",), 545),  # with packages imported late, and advice for names of PyTorch
+    Budget(("base",), 615),  # with packages imported late, advice for names of PyTorch, live lists
     Budget(("core",), 1_700),  # with the trace that guards need, parsed graphs and onlookers
     # with convolution and pooling; op blocks are rows of a table, not prose
     Budget(("ops",), 2_450, densest=15.0),
@@ -51,7 +51,7 @@ BUDGETS = (
     Budget(("metrics",), 500, densest=12.0),  # formulas over whole arrays
     # images are half of it: folders, archives, transforms, which are formulas over whole arrays
     Budget(("data", "io"), 2_250, densest=12.0),
-    Budget(("train",), 3_200),
+    Budget(("train",), 3_390),  # with learning by hand
     # tables of the names of four texts; they are to come down to 1,200
     Budget(("compat",), 2_150, densest=13.0),
     # with the style sheet of the report; calls that draw have many small arguments

@@ -231,10 +231,13 @@ class Optimizer:
 
     # State
 
-    def init_state(self) -> None:
-        """Make the state of all parameters now, as if each had a gradient."""
+    def init_state(self, step: float = 0.0) -> None:
+        """Make the state of all parameters now, as if each had a gradient.
+
+        Args:  step  how many steps to count as done, for rules whose first one is special.
+        """
         for group in self.param_groups:
-            self._begin(group, group["params"])
+            self._begin(group, group["params"], make(np.array(step, float64)))
 
     def _begin(self, group: Group, params: Iterable[Tensor], count: Tensor | None = None) -> None:
         """Make the state that `params` lack: real memory, also while a graph is traced."""

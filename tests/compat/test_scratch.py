@@ -40,8 +40,6 @@ from pierian.compat.scratch import (
     tensor_combine,
 )
 
-FACE = Path(scratch.__file__).parent
-
 HELPERS = [
     (scratch.shape([[1, 2], [3, 4], [5, 6]]), [3, 2]),
     (scratch.shape([]), [0]),
@@ -446,26 +444,3 @@ def test_mnist_looks_in_the_folder_that_is_set(
     monkeypatch.setattr(mnist, "temporary_dir", lambda: str(tmp_path))
     assert mnist.train_images().shape == (3, 28, 28) and mnist.test_images().dtype == np.uint8
     assert mnist.train_labels().tolist() == [0, 1, 2] and mnist.test_labels().tolist() == [0, 1]
-
-
-# Functions of plain numbers, which may calculate.
-NUMBERS = {"dot", "draw", "binary_encode", "fizz_buzz_encode", "one_hot_encode", "loop"}
-
-
-@pytest.mark.parametrize("path", sorted(FACE.glob("*.py")), ids=lambda path: path.name)
-def test_the_face_has_no_arithmetic_of_its_own(path: Path) -> None:
-    if path.name == "number.py":
-        assert "numpy" not in path.read_text() and "pierian.core" not in path.read_text()
-        return
-    tree = ast.parse(path.read_text())
-    hints = {id(n) for node in ast.walk(tree) for field in ("annotation", "returns")
-             if getattr(node, field, None) for n in ast.walk(getattr(node, field))}  # fmt: skip
-    for function in ast.walk(tree):
-        if isinstance(function, ast.FunctionDef) and function.name in NUMBERS:
-            hints |= {id(n) for n in ast.walk(function)}
-    found = [
-        ast.unparse(node)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.BinOp | ast.AugAssign) and id(node) not in hints
-    ]
-    assert found == []

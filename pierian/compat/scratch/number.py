@@ -13,6 +13,10 @@ from typing import Any
 
 from pierian.base.errors import lookup
 
+__all__ = [
+    "inverse_normal_cdf", "random_normal", "random_tensor", "random_uniform", "sigmoid", "tanh",
+]  # fmt: skip
+
 WIDEST = 10.0  # standard deviations between which inverse_normal_cdf looks
 Numbers = Any  # a list of numbers, or of such lists
 

@@ -1,129 +1,32 @@
-"""Tensors as nested lists: the text's helpers, and lists whose numbers live in an array.
+"""Tensors as nested lists: the text's helpers.
 
-May import: base, nn.functional, number. Helpers take nested lists or arrays and give nested lists.
+May import: base, nn.functional. Helpers take nested lists or arrays and give nested lists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+import operator
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from pierian.base.errors import DtypeError, ShapeError, message
+from pierian.base.errors import ShapeError, message
+from pierian.base.lists import ListView, numbers, plain
 from pierian.nn import functional as F
+
+__all__ = [
+    "Tensor", "argmax", "binary_encode", "dot", "fizz_buzz_encode", "is_1d", "one_hot_encode",
+    "shape", "softmax", "tensor_apply", "tensor_combine", "tensor_sum", "zeros_like",
+]  # fmt: skip
 
 Tensor = list
 
-# What lists can do without changing: done by a list made for the purpose.
-READS = ("__add__", "__contains__", "__eq__", "__format__", "__ge__", "__gt__", "__le__", "__lt__",
-         "__mul__", "__ne__", "__repr__", "__reversed__", "__rmul__", "copy", "count",
-         "index")  # fmt: skip
-RESIZES = ("__delitem__", "__iadd__", "__imul__", "append", "clear", "extend", "insert", "pop",
-           "remove", "reverse", "sort")  # fmt: skip
 
-
-class Values(list):
-    """A list (of lists) of numbers that live in an array: reads and writes go there.
-
-    It is a list to `isinstance`, `json`, `zip`, comparison and recursion; only its length is fixed.
-    """
-
-    __slots__ = ("array",)
-
-    def __init__(self, array: np.ndarray) -> None:
-        self.array = array
-
-    def tolist(self) -> Any:
-        """An ordinary nested list of the numbers as they are now."""
-        return self.array.tolist()
-
-    def __len__(self) -> int:
-        return len(self.array)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.array.tolist() if self.array.ndim == 1 else map(Values, self.array))
-
-    def __getitem__(self, index: Any) -> Any:
-        found = self.array[index]
-        if isinstance(index, slice):
-            return [*Values(found)]
-        return found.item() if found.ndim == 0 else Values(found)
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        new, old = numbers("assignment", value), self.array[index]
-        if new.shape != old.shape:
-            raise ShapeError(
-                message("assignment", "numbers of a layer keep their shape", [*old.shape],
-                        [*new.shape], "Assign as many numbers, in as many rows, as there were")
-            )  # fmt: skip
-        self.array[index] = new
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.array, dtype, copy=copy)
-
-    def __radd__(self, other: Any) -> list[Any]:
-        return [*other, *self]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return plain, (self.tolist(),)
-
-
-def _read(name: str) -> Callable[..., Any]:
-    def read(self: Values, *args: Any) -> Any:
-        return getattr(self.tolist(), name)(*map(plain, args))
-
-    return read
-
-
-def _refuse(name: str) -> Callable[..., Any]:
-    def refuse(self: Values, *args: Any, **kwargs: Any) -> NoReturn:
-        raise TypeError(
-            message(f"list.{name}", "numbers of a layer keep their places", "values[:] = new",
-                    name, "Change a copy, made by list(values)")
-        )  # fmt: skip
-
-    return refuse
-
-
-for name in READS:
-    setattr(Values, name, _read(name))
-for name in RESIZES:
-    setattr(Values, name, _refuse(name))
-
-
-def plain(tensor: Any) -> Any:
-    """Arrays, and lists that live in one, as ordinary lists; all else as it is."""
-    return tensor.tolist() if isinstance(tensor, (Values, np.ndarray, np.generic)) else tensor
-
-
-def numbers(where: str, data: Any) -> np.ndarray:
-    """Nested lists or an array as an array of float64, shared where it is one.
-
-    Raises:  ShapeError for rows of unequal length, DtypeError for what is no number.
-    """
-    if type(data) is Values:
-        return data.array
-    if data is None:
-        raise _no_number(where, data)
-    try:
-        return np.asarray(data, np.float64)
-    except ValueError as error:
-        if "inhomogeneous" not in str(error) and "sequence" not in str(error):
-            raise _no_number(where, data) from None
-        rows = sorted({len(row) if isinstance(row, list) else 0 for row in data})
-        raise ShapeError(
-            message(where, "all rows must be equally long", "rows of one length",
-                    f"rows of lengths {', '.join(map(str, rows))}",
-                    "Look for the row where a number is missing or too many")
-        ) from None  # fmt: skip
-    except TypeError:
-        raise _no_number(where, data) from None
-
-
-def _no_number(where: str, data: Any) -> DtypeError:
-    must, fix = "everything must be a number", "Encode words as numbers; return what you computed"
-    return DtypeError(message(where, must, "nested lists of numbers", repr(data)[:60], fix))
+def like(given: Any, result: np.ndarray) -> Any:
+    """A copy of a result, as an array for an array, else as a list."""
+    copy = result.copy()
+    return copy if isinstance(given, np.ndarray) else ListView(copy)
 
 
 def shape(tensor: Any) -> list[int]:
@@ -193,7 +96,7 @@ def dot(v: Any, w: Any) -> float:
     >>> dot([1, 2], [3, 4])
     11
     """
-    return tensor_sum(tensor_combine(lambda x, y: x * y, v, w))
+    return tensor_sum(tensor_combine(operator.mul, v, w))
 
 
 def softmax(tensor: Any) -> Any:

@@ -16,19 +16,19 @@ class Later:
 
     Args:    name     what programs call it.
              load     imports it and gives it.
-             install  how to get it, for the error.
+             package  what pip installs, for the error.
     Raises:  ImportError, at that time, where it is not installed.
 
     >>> import importlib
-    >>> colours = Later("colours", lambda: importlib.import_module("colorsys"), "pip install it")
+    >>> colours = Later("colours", lambda: importlib.import_module("colorsys"), "colours")
     >>> colours
     <module 'colours', imported when used>
     >>> colours.rgb_to_hsv(0.5, 0.5, 0.5)
     (0.0, 0.0, 0.5)
     """
 
-    def __init__(self, name: str, load: Callable[[], Any], install: str) -> None:
-        self.__name__, self._load, self._install = name, load, install
+    def __init__(self, name: str, load: Callable[[], Any], package: str) -> None:
+        self.__name__, self._load, self._package = name, load, package
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # what notebooks and debuggers ask of every object
@@ -36,8 +36,8 @@ class Later:
         try:
             module = self._load()
         except ImportError as error:
-            what = f"{self.__name__}.{name}"
-            text = message(what, "its package must be there", "it installed", error, self._install)
+            what, fix = f"{self.__name__}.{name}", f"pip install '{self._package}'"
+            text = message(what, "its package must be there", "it installed", error, fix)
             raise ImportError(text) from error
         return getattr(module, name)
 

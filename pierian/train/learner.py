@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from html import escape
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class Learner:
                         and "mse" for floats.
              opt_func   what makes an optimizer of groups of parameters and lr=; a class, or
                         `partial(optim.SGD, momentum=0.9)`. A class of your own is made of
-                        (params, lr), and has `step()` and `zero_grad()`.
+                        (params, lr), and has `step()` and `zero_grad()`. None: `optim.Adam`.
              lr         learning rate where a method is not given one.
              metrics    names, metrics or functions of (prediction, target), measured on what is
                         held out; on what is trained on where nothing is.
@@ -74,9 +74,11 @@ class Learner:
     True
     """
 
+    usual_opt: ClassVar[Callable[..., Any]] = optim.Adam  # of learners that are told none
+
     def __init__(
         self, dls: DataLoaders, model: Module, loss_func: Any = None,
-        opt_func: Callable[..., Any] = optim.Adam, lr: Rates = 1e-3,
+        opt_func: Callable[..., Any] | None = None, lr: Rates = 1e-3,
         splitter: Callable[[Module], Iterable[Iterable[Tensor]]] | None = None, cbs: Any = None,
         metrics: Any = None, wd: float | None = None,
         moms: tuple[float, float, float] | None = (0.95, 0.85, 0.95), *, verbose: Any = "auto",
@@ -95,7 +97,8 @@ class Learner:
                 message(where, "opt_func makes the optimizer", "opt_func=SGD", opt_func,
                         "Pass what makes it, and settings as partial(SGD, momentum=0.9)")
             )  # fmt: skip
-        self.dls, self.model, self.opt_func, self.lr = dls, model, opt_func, lr
+        self.dls, self.model, self.lr = dls, model, lr
+        self.opt_func = self.usual_opt if opt_func is None else opt_func
         self.splitter, self.wd, self.moms = splitter or body_and_head, wd, moms
         self.cbs = _listed(cbs)
         self.verbose, self.jit = verbose, jit

@@ -14,15 +14,15 @@ from pierian.base.later import Later
 
 def test_packages_are_imported_when_a_name_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "colorsys", raising=False)
-    colours = Later("colours", lambda: importlib.import_module("colorsys"), "pip install it")
+    colours = Later("colours", lambda: importlib.import_module("colorsys"), "colours")
     assert "colorsys" not in sys.modules and not hasattr(colours, "__wrapped__")
     assert "colorsys" not in sys.modules
     assert colours.rgb_to_hsv is importlib.import_module("colorsys").rgb_to_hsv
 
 
 def test_packages_that_are_not_there_say_how_to_get_them() -> None:
-    absent = Later("plt", lambda: __import__("no_such_package"), "pip install it")
-    with pytest.raises(ImportError, match=r"plt.plot: .* pip install it"):
+    absent = Later("plt", lambda: __import__("no_such_package"), "pierian[viz]")
+    with pytest.raises(ImportError, match=r"plt.plot: .* pip install 'pierian\[viz\]'\."):
         absent.plot  # noqa: B018
     assert repr(absent) == "<module 'plt', imported when used>"
 

@@ -398,12 +398,8 @@ def test_written_folders_are_made_once_and_whole(tree):
 
 @pytest.mark.parametrize("name", ["rgb", "grey"])
 def test_data_sets_are_written_as_folders(tmp_path, name):
-    x = (
-        np.moveaxis(np.stack([RGB, RGB[::-1]]), -1, 1)
-        if name == "rgb"
-        else np.stack([GREY, GREY[::-1]])
-    )
-    x = x.astype(np.uint8)
+    x = np.moveaxis(RGB, -1, 0) if name == "rgb" else GREY
+    x = np.stack([x, 255 - x])
     y = np.array([4, 5], np.uint8)
     digits = ImageData(x, y, x[:1], y[:1], tuple("0123456"), "two")
     for parts, labels in ((("train", "test"), None), (("training", "testing"), [5])):

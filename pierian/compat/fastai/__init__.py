@@ -3,7 +3,7 @@
 May import: everything below. `files` has what comes before tensors, `collection` the lists,
 `learning` loaders and learners, `pictures` what is drawn, `torch` what stands where a program says
 `torch`; the packages below are imported when first used. To add a name: the file that it belongs
-to, and `__all__`.
+to, and its `__all__`; all names that are here come with the star.
 
     from pierian.compat.fastai import *
 
@@ -12,48 +12,28 @@ to, and `__all__`.
     learn = cnn_learner(dls, resnet18, pretrained=False, metrics=accuracy)
     learn.fit_one_cycle(1, 0.1)
 """
+# ruff: noqa: F401, F403
 
+import importlib as _importlib
 import math
 import random
 import string
 import time
 from functools import partial
-from importlib import import_module
-from typing import Any
 
 import numpy as np
 
 from pierian import nn
-from pierian.base.later import Later
+from pierian.base.later import Later as _Later
 from pierian.compat.fastai import torch
-from pierian.compat.fastai.collection import L, first
-from pierian.compat.fastai.files import Path, URLs, array, set_seed, tensor, to_np, untar_data
-from pierian.compat.fastai.learning import (
-    SGD,
-    Adam,
-    DataLoader,
-    DataLoaders,
-    ImageDataLoaders,
-    Learner,
-    RMSProp,
-    accuracy,
-    cnn_learner,
-    error_rate,
-    vision_learner,
-)
-from pierian.compat.fastai.pictures import plot_function, show_image, show_images
+from pierian.compat.fastai.collection import *
+from pierian.compat.fastai.files import *
+from pierian.compat.fastai.learning import *
+from pierian.compat.fastai.pictures import *
 from pierian.core.tensor import Tensor
 from pierian.models import resnet18, resnet34, resnet50
 from pierian.nn import functional as F
 
-plt: Any = Later("plt", lambda: import_module("matplotlib.pyplot"), "pip install 'pierian[viz]'")
-pd: Any = Later("pd", lambda: import_module("pandas"), "pip install pandas")
-Image: Any = Later("Image", lambda: import_module("PIL.Image"), "pip install 'pierian[data]'")
-
-__all__ = [
-    "Adam", "DataLoader", "DataLoaders", "F", "Image", "ImageDataLoaders", "L", "Learner", "Path",
-    "RMSProp", "SGD", "Tensor", "URLs", "accuracy", "array", "cnn_learner", "error_rate", "first",
-    "math", "nn", "np", "partial", "pd", "plot_function", "plt", "random", "resnet18", "resnet34",
-    "resnet50", "set_seed", "show_image", "show_images", "string", "tensor", "time", "to_np",
-    "torch", "untar_data", "vision_learner",
-]  # fmt: skip
+plt = _Later("plt", lambda: _importlib.import_module("matplotlib.pyplot"), "pierian[viz]")
+pd = _Later("pd", lambda: _importlib.import_module("pandas"), "pandas")
+Image = _Later("Image", lambda: _importlib.import_module("PIL.Image"), "pierian[data]")

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
+from functools import reduce
 from operator import attrgetter, itemgetter
 from typing import Any
 
 import numpy as np
 
 from pierian.data.collate import SupportsArray
+
+__all__ = ["L", "first"]
 
 SHOWN = 10  # items in print
 
@@ -51,10 +54,9 @@ class L(list[Any]):
         """f(item, ...) of each."""
         return L([f(item, *args, **kwargs) for item in self])
 
-    def filter(self, f: Callable[[Any], Any] | None = None, negate: bool = False) -> L:
+    def filter(self, f: Callable[[Any], Any] = bool, negate: bool = False) -> L:
         """Those of which f holds, or does not."""
-        keep = bool if f is None else f
-        return L([item for item in self if bool(keep(item)) != negate])
+        return L([item for item in self if bool(f(item)) != negate])
 
     def sorted(self, key: Any = None, reverse: bool = False) -> L:
         """In order; `key` is a function, the name of an attribute, or a position in the items."""
@@ -64,10 +66,7 @@ class L(list[Any]):
 
     def itemgot(self, *positions: Any) -> L:
         """item[a][b]... of each."""
-        got = self
-        for position in positions:
-            got = got.map(itemgetter(position))
-        return got
+        return reduce(lambda got, position: got.map(itemgetter(position)), positions, self)
 
     def attrgot(self, name: str, default: Any = None) -> L:
         """The attribute `name` of each."""
@@ -106,6 +105,5 @@ def first(items: Iterable[Any], f: Callable[[Any], Any] | None = None) -> Any:
 def _listed(items: Any) -> Iterable[Any]:
     if items is None:
         return ()
-    if isinstance(items, str | bytes | SupportsArray) or not isinstance(items, Iterable):
-        return (items,)
-    return items
+    one = isinstance(items, str | bytes | SupportsArray) or not isinstance(items, Iterable)
+    return (items,) if one else items

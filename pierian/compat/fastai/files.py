@@ -20,6 +20,8 @@ from pierian.data import mnist
 from pierian.ops import creation
 from pierian.ops.random import manual_seed
 
+__all__ = ["Path", "URLs", "array", "set_seed", "tensor", "to_np", "untar_data"]
+
 TREES = {
     "mnist_sample": (("train", "valid"), (3, 7)),  # name -> folders of its two parts, digits
     "mnist_png": (("training", "testing"), range(10)),

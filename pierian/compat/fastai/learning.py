@@ -7,6 +7,7 @@ lr) that makes one of `optim` with fastai's defaults.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any
 
 from pierian import data, models, optim, train
@@ -15,6 +16,11 @@ from pierian.base.trees import map_tree
 from pierian.core.tensor import Tensor, as_tensor
 from pierian.ops.creation import tensor
 from pierian.train.feed import draw_seed
+
+__all__ = [
+    "Adam", "DataLoader", "DataLoaders", "ImageDataLoaders", "Learner", "RMSProp", "SGD",
+    "accuracy", "cnn_learner", "error_rate", "vision_learner",
+]  # fmt: skip
 
 
 class DataLoader(data.DataLoader):
@@ -38,10 +44,7 @@ class DataLoader(data.DataLoader):
         """The batches of `epoch` from number `start` on, as tensors; changes no state."""
         return map(_tensors, super().stream(epoch, start))
 
-    @property
-    def bs(self) -> int:
-        """Rows per batch."""
-        return self.batch_size
+    bs = property(attrgetter("batch_size"), doc="Rows per batch.")
 
 
 class DataLoaders(data.DataLoaders):
@@ -49,15 +52,9 @@ class DataLoaders(data.DataLoaders):
 
     loader = DataLoader
 
-    @property
-    def vocab(self) -> Any:
-        """The names of the classes, where they are known."""
-        return self.classes
+    vocab = property(attrgetter("classes"), doc="The names of the classes, where they are known.")
 
-    @property
-    def c(self) -> int | None:
-        """The number of classes, where it is known."""
-        return None if self.classes is None else len(self.classes)
+    c = property(lambda self: self.classes and len(self.classes), doc="How many these are.")
 
 
 class ImageDataLoaders(DataLoaders):
@@ -125,11 +122,7 @@ def Adam(
 class Learner(train.Learner):
     """`pierian.train.Learner` with fastai's Adam."""
 
-    def __init__(
-        self, dls: Any, model: Any, loss_func: Any = None, opt_func: Any = Adam,
-        *args: Any, **options: Any,
-    ) -> None:  # fmt: skip
-        super().__init__(dls, model, loss_func, opt_func, *args, **options)
+    usual_opt = staticmethod(Adam)
 
 
 def cnn_learner(

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+__all__ = ["plot_function", "show_image", "show_images"]
+
 
 def show_image(
     im: Any, ax: Any = None, figsize: Any = None, title: Any = None, cmap: str = "Greys",

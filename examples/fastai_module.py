@@ -1,5 +1,6 @@
 """The linear model again, as a module, with an optimizer of our own and with SGD."""
 
+from examples.fastai_digits import batch_accuracy, loaders, mnist_loss
 from pierian.compat.fastai import *
 
 TITLE = "Optimizer and module"
@@ -21,21 +22,6 @@ class BasicOptim:
             p.grad = None
 
 
-def digits(folder):
-    files = (folder / "3").ls() + (folder / "7").ls()
-    x = torch.stack([tensor(Image.open(file)) for file in files]).float().view(-1, 28 * 28) / 255
-    return list(zip(x, tensor([[file.parent.name == "3"] for file in files]), strict=True))
-
-
-def mnist_loss(predictions, targets):
-    p = predictions.sigmoid()
-    return torch.where(targets == 1, 1 - p, p).mean()
-
-
-def batch_accuracy(predictions, targets):
-    return ((predictions.sigmoid() > 0.5) == targets).float().mean()
-
-
 def train(model, opt, dl, valid_dl, epochs):
     for _ in range(epochs):
         for x, y in dl:
@@ -46,8 +32,7 @@ def train(model, opt, dl, valid_dl, epochs):
 
 
 def main(seed: int = 0) -> dict[str, float]:
-    path = untar_data(URLs.MNIST_SAMPLE)
-    dl, valid_dl = (DataLoader(digits(path / part), batch_size=256) for part in ("train", "valid"))
+    dl, valid_dl = loaders()
     figures, learned = {}, []
     for name, make in (("own optimizer", BasicOptim), ("SGD", SGD)):
         set_seed(seed)

@@ -3,7 +3,8 @@
 May import: everything below (base, core, ops, nn, optim, metrics, data, io). `loop` is the loop,
 `run` where it stands, `steps` how a step is run, `feed` where batches come from, `state` what a
 checkpoint holds; `callback` the events and `callbacks/` who listens; `fit` Keras' verbs, `learner`
-fastai's; `recipe` what compile keeps; `losses` the names; `display` what is shown.
+fastai's; `recipe` what compile keeps; `losses` the names; `display` what is shown; `explicit`
+learning by hand, one example at a time.
 """
 
 from pierian.train.callback import Callback, CancelBatch, CancelEpoch, CancelFit

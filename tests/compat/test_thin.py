@@ -171,10 +171,7 @@ def gradients(tree: ast.Module) -> list[int]:
     ]  # fmt: skip
 
 
-OURS = [path for path in FILES if {"keras", "tensorflow", "scratch"} & set(path.parts)]
-
-
-@pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(FOLDER)))
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(FOLDER)))
 def test_faces_compute_nothing_themselves(path: Path) -> None:
     tree = parsed(path)
     assert not arithmetic(tree)

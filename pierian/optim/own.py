@@ -6,6 +6,7 @@ May import: base, core, optimizer.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pierian.base.errors import GradError, message
@@ -20,8 +21,9 @@ class Own(Optimizer):
     schedules; state of its own is in no checkpoint. `optim.get` makes one of any class that is
     no `Optimizer`.
 
-    Args:    kind    the class, or a function that makes the object.
-             params  as for `Optimizer`; the object gets a list of tensors.
+    Args:    kind      the class, or a function that makes the object.
+             params    as for `Optimizer`; the object gets a list of tensors.
+             settings  more that the class takes, by its own names.
     Raises:  TypeError for an object without one of the methods; GradError from `zero_grad` where
              gradients are left.
 
@@ -48,9 +50,10 @@ class Own(Optimizer):
     compiled = False
 
     def __init__(
-        self, kind: Callable[..., Any], params: Params | None = None, lr: float = 1e-3
-    ) -> None:
-        self.kind = kind
+        self, kind: Callable[..., Any], params: Params | None = None, lr: float = 1e-3,
+        **settings: Any,
+    ) -> None:  # fmt: skip
+        self.kind = partial(kind, **settings)
         super().__init__(params, {"lr": lr})
 
     def add_params(self, params: Params) -> None:

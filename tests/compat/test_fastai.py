@@ -265,6 +265,9 @@ def test_accuracy_and_error_rate() -> None:
     scores, classes = tensor([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]]), tensor([1, 1, 1])
     assert accuracy(scores, classes).item() == pytest.approx(2 / 3)
     assert error_rate(scores, classes).item() == pytest.approx(1 / 3)
+    column = classes.unsqueeze(1)
+    assert accuracy(scores, column) == accuracy(scores, classes) == accuracy(scores.T, classes, 0)
+    assert error_rate(scores, column) == error_rate(scores, classes)
 
 
 def test_folders_of_pictures_become_loaders(folder: Any) -> None:

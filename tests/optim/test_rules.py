@@ -204,8 +204,8 @@ def test_get_takes_names_classes_functions_and_objects() -> None:
 class Descent:
     """An optimizer as users write one."""
 
-    def __init__(self, params: Any, lr: float) -> None:
-        self.params, self.lr = params, lr
+    def __init__(self, params: Any, lr: float, weight_decay: float = 0.0) -> None:
+        self.params, self.lr, self.weight_decay = params, lr, weight_decay
 
     def step(self) -> None:
         for p in self.params:
@@ -226,9 +226,9 @@ def test_get_takes_a_class_of_the_users_own() -> None:
         assert p.tolist() == expected
         optimizer.zero_grad()
     assert q.tolist() == [2.25] and p.grad is None  # q fell by 0.5 and by 0.25
-    late = optim.get(Descent)
+    late = optim.get(Descent, weight_decay=0.5)
     late.add_params([p])
-    assert late.own.params == [p] and late.own.lr == 1e-3
+    assert late.own.params == [p] and (late.own.lr, late.own.weight_decay) == (1e-3, 0.5)
 
 
 def test_optimizers_of_the_users_own_must_be_whole() -> None:

@@ -153,10 +153,10 @@ vision_learner = cnn_learner
 
 
 def accuracy(inp: Any, targ: Any, axis: int = -1) -> Tensor:
-    """How often the largest output is that of the class. Shapes: (b, c), (b,) -> ()."""
-    return (as_tensor(inp).argmax(axis) == targ).float().mean()
+    """How often the largest output is that of the class. Shapes: (b, c), (b,) or (b, 1) -> ()."""
+    return (as_tensor(inp).argmax(axis).flatten() == as_tensor(targ).flatten()).float().mean()
 
 
 def error_rate(inp: Any, targ: Any, axis: int = -1) -> Tensor:
-    """How often it is that of another class. Shapes: (b, c), (b,) -> ()."""
-    return (as_tensor(inp).argmax(axis) != targ).float().mean()
+    """How often it is that of another class. Shapes: (b, c), (b,) or (b, 1) -> ()."""
+    return (as_tensor(inp).argmax(axis).flatten() != as_tensor(targ).flatten()).float().mean()

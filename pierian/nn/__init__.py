@@ -43,7 +43,8 @@ from pierian.nn.convolution import (
     LazyConvTranspose3d,
 )
 from pierian.nn.embedding import Embedding
-from pierian.nn.layers import Dense, Dropout, Flatten, Identity, Linear
+from pierian.nn.graph import Graph
+from pierian.nn.layers import Dense, Dropout, Flatten, Identity, Linear, Rescaling, Reshape
 from pierian.nn.losses import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -56,6 +57,7 @@ from pierian.nn.losses import (
     SmoothL1Loss,
     SSELoss,
 )
+from pierian.nn.merging import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from pierian.nn.module import Module
 from pierian.nn.normalization import (
     BatchNorm1d,
@@ -67,6 +69,7 @@ from pierian.nn.normalization import (
     InstanceNorm2d,
     InstanceNorm3d,
     LayerNorm,
+    LayerNormalization,
     LazyBatchNorm1d,
     LazyBatchNorm2d,
     LazyBatchNorm3d,
@@ -94,24 +97,28 @@ from pierian.nn.pooling import (
 from pierian.nn.registry import register, registered
 from pierian.nn.resampling import PixelShuffle, Unflatten, Upsample, ZeroPad1d, ZeroPad2d, ZeroPad3d
 from pierian.nn.summary import Summary
+from pierian.nn.symbolic import Input, SymbolicTensor, symbolic
+from pierian.nn.variable import Variable
 
 __all__ = [
     "Activation", "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d",
-    "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AdaptiveMaxPool3d", "AveragePooling2D",
-    "AvgPool1d", "AvgPool2d", "AvgPool3d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d",
-    "BatchNorm2d", "BatchNorm3d", "BatchNormalization", "Buffer", "Conv1d", "Conv2D", "Conv2d",
-    "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "CrossEntropyLoss",
-    "Dense", "Dropout", "ELU", "Embedding", "Flatten", "GELU", "GlobalAveragePooling2D",
-    "GlobalMaxPooling2D", "GroupNorm", "Hardsigmoid", "Hardswish", "Hardtanh", "HuberLoss",
-    "Identity", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "KLDivLoss", "L1Loss",
-    "LayerNorm", "LazyBatchNorm1d", "LazyBatchNorm2d", "LazyBatchNorm3d", "LazyConv1d",
-    "LazyConv2d", "LazyConv3d", "LazyConvTranspose1d", "LazyConvTranspose2d",
-    "LazyConvTranspose3d", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MSELoss",
-    "MaxPool1d", "MaxPool2d", "MaxPool3d", "MaxPooling2D", "Mish", "Module", "ModuleDict",
-    "ModuleList", "NLLLoss", "Parameter", "PixelShuffle", "RMSNorm", "ReLU", "ReLU6", "SELU",
+    "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AdaptiveMaxPool3d", "Add", "Average",
+    "AveragePooling2D", "AvgPool1d", "AvgPool2d", "AvgPool3d", "BCELoss", "BCEWithLogitsLoss",
+    "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "BatchNormalization", "Buffer", "Concatenate",
+    "Conv1d", "Conv2D", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d",
+    "CrossEntropyLoss", "Dense", "Dropout", "ELU", "Embedding", "Flatten", "GELU",
+    "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Graph", "GroupNorm", "Hardsigmoid",
+    "Hardswish", "Hardtanh", "HuberLoss", "Identity", "Input", "InstanceNorm1d", "InstanceNorm2d",
+    "InstanceNorm3d", "KLDivLoss", "L1Loss", "LayerNorm", "LayerNormalization", "LazyBatchNorm1d",
+    "LazyBatchNorm2d", "LazyBatchNorm3d", "LazyConv1d", "LazyConv2d", "LazyConv3d",
+    "LazyConvTranspose1d", "LazyConvTranspose2d", "LazyConvTranspose3d", "LeakyReLU", "Linear",
+    "LogSigmoid", "LogSoftmax", "MSELoss", "MaxPool1d", "MaxPool2d", "MaxPool3d", "MaxPooling2D",
+    "Maximum", "Minimum", "Mish", "Module", "ModuleDict", "ModuleList", "Multiply", "NLLLoss",
+    "Parameter", "PixelShuffle", "RMSNorm", "ReLU", "ReLU6", "Rescaling", "Reshape", "SELU",
     "SSELoss", "Sequential", "SiLU", "Sigmoid", "SmoothL1Loss", "Softmax", "Softplus", "Softsign",
-    "Summary", "Tanh", "Unflatten", "Upsample", "ZeroPad1d", "ZeroPad2d", "ZeroPad3d",
-    "functional", "init", "register", "registered",
+    "Subtract", "Summary", "SymbolicTensor", "Tanh", "Unflatten", "Upsample", "Variable",
+    "ZeroPad1d", "ZeroPad2d", "ZeroPad3d", "functional", "init", "register", "registered",
+    "symbolic",
 ]  # fmt: skip
 
 for _cls in list(globals().values()):

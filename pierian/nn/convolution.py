@@ -16,8 +16,9 @@ from pierian.base.dtypes import float32
 from pierian.base.errors import DtypeError, ShapeError, lookup, message
 from pierian.core.tensor import Tensor, as_tensor
 from pierian.nn import activations, init
+from pierian.nn.deferred import untraced
 from pierian.nn.image import Image, check_format
-from pierian.nn.layers import size, untraced
+from pierian.nn.layers import size
 from pierian.nn.parameter import Parameter
 from pierian.nn.spatial import BORDERS, pad
 from pierian.ops.convolution import conv, conv_transpose

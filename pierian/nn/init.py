@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from pierian.base.dtypes import as_dtype
 from pierian.base.errors import ShapeError, lookup, message
 from pierian.base.rng import inverse_normal_cdf
 from pierian.core.autodiff import no_grad
 from pierian.core.tensor import Tensor, as_tensor, assign
 from pierian.ops.creation import eye, full_like
+from pierian.ops.movement import permute
 from pierian.ops.random import Generator, rand, randn
 
 # The standard deviation of a standard normal cut off at ±2; Keras divides by it.
@@ -243,6 +245,26 @@ KERAS: dict[str, Callable[[Tensor], Any]] = {
 }
 
 
+ALIASES = {"uniform": "random_uniform", "normal": "random_normal", "zero": "zeros", "one": "ones"}
+
+
+def make(initializer: str | Callable[[Tensor], Any], shape: Any, dtype: Any = None) -> Tensor:
+    """A new tensor of a variable that stands on the right of a product, x @ v, as Keras has it.
+
+    Shapes:  -> shape (..., in, out); weights of layers are (out, in, ...) instead.
+    Args:    initializer  as for `get`.
+             dtype        float32 if None.
+
+    >>> make("he_normal", (784, 10)).shape
+    (784, 10)
+    """
+    sizes = tuple(shape) if np.iterable(shape) else (shape,)
+    order = (*range(2, len(sizes)), 1, 0) if len(sizes) > 1 else range(len(sizes))
+    tensor = Tensor(np.empty((*sizes[::-1][:2], *sizes[:-2]), as_dtype(dtype or "float32")))
+    get("make", initializer)(tensor)
+    return permute(tensor, *order)
+
+
 def get(where: str, initializer: str | Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
     """The function that `initializer` names in Keras; a function is given back.
 
@@ -250,4 +272,5 @@ def get(where: str, initializer: str | Callable[[Tensor], Any]) -> Callable[[Ten
     """
     if callable(initializer):
         return initializer
-    return KERAS[lookup(where, "initializer", initializer, KERAS)]
+    name = ALIASES.get(initializer, initializer)
+    return KERAS[lookup(where, "initializer", name, KERAS)]

@@ -1,4 +1,4 @@
-"""The layers of dense networks: Linear, Dense, Flatten, Dropout, Identity.
+"""The layers of dense networks: Linear, Dense, Flatten, Reshape, Rescaling, Dropout, Identity.
 
 May import: base, core, ops, the files of nn. To add one: a `@register`ed Module whose constructor
 takes plain values, checks the sizes it is given, and names `self.where()` in its errors.
@@ -6,20 +6,21 @@ takes plain values, checks the sizes it is given, and names `self.where()` in it
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
-from pierian.base.dtypes import float32
+from pierian.base import shapes
+from pierian.base.dtypes import float32, is_floating
 from pierian.base.errors import DtypeError, ShapeError, message
-from pierian.core.tensor import Tensor, as_tensor, mode
+from pierian.core.tensor import Tensor, as_tensor
 from pierian.nn import activations, init
 from pierian.nn import functional as F
 from pierian.nn.module import Module
 from pierian.nn.parameter import Parameter
+from pierian.ops.movement import reshape
 from pierian.ops.operands import cast
 from pierian.ops.random import Generator
 
@@ -122,33 +123,24 @@ class Dense(Module):
             init.get("Dense", kernel_initializer),
             init.get("Dense", bias_initializer),
         )
-        self._built = False
         self.input_shape = input_shape
         if input_shape is not None:
             self.build(input_shape)
 
-    def build(self, input_shape: Any) -> Self:
+    def build(self, input_shape: Any) -> Any:
         """Create the parameters for inputs whose last axis is that of `input_shape`."""
-        if self._built:
-            return self
-        shape = getattr(input_shape, "shape", input_shape)
-        last = shape if isinstance(shape, int) else shape[-1]
+        last = input_shape if isinstance(input_shape, int) else (input_shape or (1,))[-1]
         fix = "Pass the shape of one example, like (784,)"
         self.in_features = size(self.where(), "last axis of input_shape", last, fix)
-        with untraced():
-            self.weight = Parameter(np.empty((self.units, self.in_features), float32))
-            self.bias = Parameter(np.empty(self.units, float32)) if self.use_bias else None
-            for initialize, tensor in zip(self.initializers, (self.weight, self.bias), strict=True):
-                if tensor is not None:
-                    initialize(tensor)
-        self._built = True
-        return self
+        self.weight = Parameter(np.empty((self.units, self.in_features), float32))
+        self.bias = Parameter(np.empty(self.units, float32)) if self.use_bias else None
+        for initialize, tensor in zip(self.initializers, (self.weight, self.bias), strict=True):
+            if tensor is not None:
+                initialize(tensor)
 
     def forward(self, x: Any) -> Tensor:
         """The outputs for `x`."""
         x = as_tensor(x)
-        if not self._built:
-            self.build(x.shape or (1,))
         check_features(self, x, self.in_features, "Reshape x, or make the layer anew")
         return self.activation(F.linear(cast(x, self.weight.dtype), self.weight, self.bias))
 
@@ -156,16 +148,6 @@ class Dense(Module):
         shape = np.shape(state.get("weight", ()))
         if len(shape) == 2:
             self.build(shape)
-
-
-@contextlib.contextmanager
-def untraced() -> Iterator[None]:
-    """Compute at once even while a function is traced: new parameters are no part of its graph."""
-    before, mode.tracer = mode.tracer, None
-    try:
-        yield
-    finally:
-        mode.tracer = before
 
 
 class Flatten(Module):
@@ -185,6 +167,48 @@ class Flatten(Module):
     def forward(self, x: Any) -> Tensor:
         """`x` with fewer axes."""
         return F.flatten(x, self.start_axis, self.end_axis)
+
+
+class Reshape(Module):
+    """Gives each example another shape, as Keras' layer does.
+
+    Shapes:  x (b, ...) -> (b, *target_shape).
+    Args:    target_shape  one size may be -1: what is left.
+
+    >>> Reshape((3, -1))(np.ones((5, 12))).shape
+    (5, 3, 4)
+    """
+
+    def __init__(self, target_shape: Any, input_shape: Any = None) -> None:
+        self.target_shape = tuple(target_shape)
+        self.input_shape = input_shape
+
+    def forward(self, x: Any) -> Tensor:
+        """`x` in the shape."""
+        x = as_tensor(x)
+        shape = shapes.reshape(self.where(), x.shape[1:], self.target_shape)
+        return reshape(x, x.shape[0], *shape)
+
+
+class Rescaling(Module):
+    """x · scale + offset: Keras' layer to begin a model of images with.
+
+    Shapes:  x (...) -> same.
+    Dtypes:  whole numbers become float32; floating ones are kept.
+
+    >>> Rescaling(1 / 255)(np.array([0, 255], "uint8"))
+    tensor([0., 1.], dtype=float32)
+    """
+
+    def __init__(self, scale: float, offset: float = 0.0, input_shape: Any = None) -> None:
+        self.scale, self.offset = scale, offset
+        self.input_shape = input_shape
+
+    def forward(self, x: Any) -> Tensor:
+        """`x` rescaled."""
+        x = as_tensor(x)
+        x = x if is_floating(x.dtype) else cast(x, float32)
+        return x * self.scale + self.offset
 
 
 class Dropout(Module):

@@ -1,8 +1,8 @@
 """Module: the base class of every layer and model, and the tensors it owns.
 
-May import: base, core, ops, deferred, summary, symbolic. A module is an ordinary object whose `forward` computes;
-parameters, buffers and other modules become part of it by being assigned to attributes. To let
-one of your own be saved and loaded by name: `@nn.register` above the class.
+May import: base, core, ops, deferred, summary, symbolic. A module is an ordinary object whose
+`forward` computes; parameters, buffers and other modules become part of it by being assigned to
+attributes. To let one of your own be saved and loaded by name: `@nn.register` above the class.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from pierian.base import trees
 from pierian.base.dtypes import as_dtype, is_floating
 from pierian.base.errors import CheckpointError, ShapeError, lookup, message
 from pierian.core.autodiff import no_grad
 from pierian.core.primitive import Spec
 from pierian.core.tensor import Tensor, as_tensor, assign, mode
 from pierian.core.trace import changed
-from pierian.nn.deferred import once, shapes
+from pierian.nn.deferred import from_json, once, shapes
 from pierian.nn.parameter import Buffer, Parameter
 from pierian.nn.registry import bind_arguments, construct, decode, encode
 from pierian.nn.summary import Summary, run_once, summarize
@@ -122,7 +121,7 @@ class Module:
         super().__init_subclass__(**options)
         if "build" in vars(cls):
             cls._built = False
-            cls.build = once(cls.build)  # type: ignore[method-assign]
+            cls.build = once(cls.build)  # type: ignore[assignment, method-assign]
 
     def __init__(self) -> None: ...
 
@@ -138,7 +137,8 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if mode.reader is not None:
             mode.reader.note(self.__dict__, self.__dict__.keys() - TRAINING)
-        if kwargs or not all([isinstance(a, Tensor) for a in args]):
+        others = [a for a in args if not isinstance(a, Tensor)]
+        if others or kwargs:
             if is_symbolic(args, kwargs):
                 with modes_kept(self):
                     return record(self.eval(), args, kwargs)
@@ -151,7 +151,7 @@ class Module:
             self._remember(args)
         try:
             if not self._built and type(self).build is not Module.build:
-                self.build(shapes(args[0]))
+                self.build(shapes(*args[:1]))
             output = self.forward(*args, **kwargs)
         except Exception as error:
             self._name_layer(error, args)
@@ -533,7 +533,7 @@ class Module:
         shape = given.pop(BUILT, None)
         module = construct(cls, given)
         if shape is not None:
-            module.build(trees.map_tree(lambda n: n, shape))
+            module.build(from_json(shape))
         return module
 
     def save(self, path: Any) -> None:

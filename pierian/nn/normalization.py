@@ -17,8 +17,9 @@ from pierian.core.autodiff import no_grad
 from pierian.core.tensor import Tensor, as_tensor, assign
 from pierian.nn import init
 from pierian.nn import standardize as over
+from pierian.nn.deferred import untraced
 from pierian.nn.image import check_format
-from pierian.nn.layers import size, untraced
+from pierian.nn.layers import size
 from pierian.nn.module import Module
 from pierian.nn.parameter import Buffer, Parameter
 from pierian.ops.movement import moveaxis
@@ -233,6 +234,44 @@ class BatchNormalization(Channelwise):
             x, self.running_mean, self.running_var, self.weight, self.bias, self.training,
             1 - self.momentum, self.eps, axis=self.axis, unbiased=False, where=self.where(),
         )  # fmt: skip
+
+
+class LayerNormalization(Module):
+    """Keras' normalisation of each example over its last axis; waits for its first input.
+
+    Parameters have PyTorch's names: weight is gamma, bias is beta.
+
+    Shapes:  x (..., n) -> same.
+    Args:    center, scale  False leaves bias or weight out.
+    """
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def __init__(
+        self, epsilon: float = 0.001, center: bool = True, scale: bool = True,
+        input_shape: Any = None,
+    ) -> None:  # fmt: skip
+        self.epsilon, self.center, self.scale = epsilon, center, scale
+        self.input_shape = input_shape
+        if input_shape is not None:
+            self.build(input_shape)
+
+    def build(self, input_shape: Any) -> Any:
+        """Create the parameters for inputs whose last axis is that of `input_shape`."""
+        last = input_shape if isinstance(input_shape, int) else input_shape[-1]
+        self.normalized_shape = (size(self.where(), "last axis of input_shape", last),)
+        self.weight = Parameter(ones(last)) if self.scale else None
+        self.bias = Parameter(zeros(last)) if self.center else None
+
+    def _build_for(self, state: Mapping[str, Any]) -> None:
+        if known := [np.shape(state[name]) for name in ("weight", "bias") if name in state]:
+            self.build(known[0])
+
+    def forward(self, x: Any) -> Tensor:
+        """`x` normalised."""
+        return over.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.epsilon,
+                               where=self.where())  # fmt: skip
 
 
 class InstanceNorm(Channelwise):

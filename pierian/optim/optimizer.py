@@ -229,6 +229,39 @@ class Optimizer:
             for name, value in slots.items():
                 assign(state[name], value)
 
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Tensor]]) -> None:
+        """One update by gradients that a `GradientTape` or `grad` gave.
+
+        Args:    grads_and_vars  pairs, as zip(gradients, variables) gives them. Variables that
+                                 are new are optimized from here on; those with None are left.
+        Raises:  GradError when there is no gradient at all.
+
+        >>> from pierian.core.tape import GradientTape
+        >>> from pierian.optim import SGD
+        >>> x = Tensor(3.0)
+        >>> with GradientTape() as tape:
+        ...     y = x * x
+        >>> SGD(lr=0.5).apply_gradients([(tape.gradient(y, x), x)])
+        >>> x.item()
+        0.0
+        """
+        pairs = [(g, v) for g, v in grads_and_vars if g is not None]
+        if not pairs:
+            raise GradError(
+                message(f"{self.name}.apply_gradients", "a variable must have a gradient",
+                        "pairs (gradient, variable)", "none", "Compute the loss inside the tape, "
+                        "from these variables")
+            )  # fmt: skip
+        known = {id(v) for v in self._parameters()}
+        new = [v.requires_grad_() for _, v in pairs if id(v) not in known]
+        if new:
+            self.add_params(new)
+        self.zero_grad()
+        for g, v in pairs:
+            v.grad = g
+        self.step()
+        self.zero_grad()
+
     # State
 
     def init_state(self, step: float = 0.0) -> None:

@@ -17,7 +17,7 @@ from pierian.base.errors import ShapeError, lookup, message
 from pierian.core.tensor import Tensor, as_tensor
 from pierian.nn import losses as nn
 from pierian.nn.module import Module
-from pierian.ops.composite import Probabilities, clip
+from pierian.ops.composite import Probabilities, clip, sigmoid, softmax
 from pierian.ops.elementwise import log
 from pierian.ops.movement import moveaxis, reshape
 from pierian.ops.operands import cast
@@ -27,13 +27,16 @@ from pierian.ops.reduction import sum as sum_
 LEAST = 1e-7  # Keras' epsilon: how far probabilities are kept from 0 and 1
 
 
-def binary_crossentropy(pred: Tensor, y: Tensor) -> Tensor:
+def binary_crossentropy(pred: Tensor, y: Tensor, from_logits: bool = False) -> Tensor:
     """-(y·log p + (1-y)·log(1-p)) of probabilities; from the logits when a sigmoid made them.
 
     Shapes:  pred (b, ...), y same -> same.
     Dtypes:  pred floating, y any real.
+    Args:    from_logits  whether pred is what a sigmoid would be applied to.
     Raises:  ShapeError when shapes differ; ValueError for predictions outside [0, 1].
     """
+    if from_logits:
+        pred = _linked("binary_crossentropy", pred, sigmoid)
     if isinstance(pred, Probabilities) and pred.kind == "sigmoid":
         return nn.binary_cross_entropy_with_logits(pred.logits, y, reduction="none")
     fix = "End the model in a sigmoid, or use loss=nn.BCEWithLogitsLoss() for logits"
@@ -41,14 +44,17 @@ def binary_crossentropy(pred: Tensor, y: Tensor) -> Tensor:
     return nn.binary_cross_entropy(clip(pred, LEAST, 1 - LEAST), y, reduction="none")
 
 
-def categorical_crossentropy(pred: Tensor, y: Tensor) -> Tensor:
+def categorical_crossentropy(pred: Tensor, y: Tensor, from_logits: bool = False) -> Tensor:
     """-Σ y·log p over the last axis, for one-hot rows y; from the logits when softmax made p.
 
     Shapes:  pred (b, ..., classes), y same -> (b, ...).
     Dtypes:  pred floating, y any real.
+    Args:    from_logits  whether pred is what a softmax would be applied to.
     Raises:  ShapeError when shapes differ; ValueError for predictions outside [0, 1].
     """
     name = "categorical_crossentropy"
+    if from_logits:
+        pred = _linked(name, pred, softmax)
     if y.shape != pred.shape:
         raise ShapeError(
             message(name, "y must hold one row of classes per example", pred.shape, y.shape,
@@ -61,15 +67,18 @@ def categorical_crossentropy(pred: Tensor, y: Tensor) -> Tensor:
     return -sum_(cast(y, pred.dtype) * _log_normed(pred), -1)
 
 
-def sparse_categorical_crossentropy(pred: Tensor, y: Tensor) -> Tensor:
+def sparse_categorical_crossentropy(pred: Tensor, y: Tensor, from_logits: bool = False) -> Tensor:
     """-log p of the class numbers y; from the logits when softmax made p.
 
     Shapes:  pred (b, ..., classes), y (b, ...) -> (b, ...).
     Dtypes:  pred floating, y integer.
+    Args:    from_logits  whether pred is what a softmax would be applied to.
     Raises:  ShapeError when shapes do not fit; DtypeError unless y is integer; ValueError for
              predictions outside [0, 1] or class numbers out of range.
     """
     name = "sparse_categorical_crossentropy"
+    if from_logits:
+        pred = _linked(name, pred, softmax)
     if y.shape != pred.shape[:-1]:
         fix = f"Write y.reshape({', '.join(map(str, pred.shape[:-1]))})"
         if y.shape == pred.shape:
@@ -91,6 +100,13 @@ def kl_divergence(pred: Tensor, y: Tensor) -> Tensor:
     _check_probabilities("kl_divergence", p)
     p, t = clip(p, LEAST, 1), clip(t, LEAST, 1)
     return sum_(t * (log(t) - log(p)), -1)
+
+
+def _linked(name: str, pred: Tensor, link: Callable[[Tensor], Tensor]) -> Tensor:
+    """The probabilities that `link` makes of logits, if they are such."""
+    fix = "Leave the activation of the last layer out, or from_logits=True"
+    nn.not_probabilities(name, pred, "logits, as from_logits=True says", fix)
+    return link(pred)
 
 
 def _logits(name: str, pred: Tensor) -> Tensor | None:
@@ -131,36 +147,47 @@ OF_CLASSES = (*OF_LABELS, *OF_YES_OR_NO, categorical_crossentropy)
 class Loss:
     """A loss that can be weighted: calling it gives the mean over a batch.
 
-    name    how errors call it.
-    fn      the function or module itself.
-    ours    whether it takes (prediction, target), as names and all of `nn` do; a function of
-            the user's takes (y_true, y_pred), as in Keras.
-    splits  whether it takes `reduction="none"`.
+    name       how errors call it.
+    fn         the function or module itself.
+    ours       whether it takes (prediction, target), as names and all of `nn` do; a function of
+               the user's takes (y_true, y_pred), as in Keras.
+    splits     whether it takes `reduction="none"`.
+    reduction  "mean", "sum", or "none" for one loss per example.
     """
 
     name: str
     fn: Callable[..., Any]
     ours: bool
     splits: bool
+    reduction: str = "mean"
 
-    def __call__(self, y: Tensor, pred: Tensor, weight: Tensor | None = None) -> Tensor:
-        """The loss of a batch; with weights, Σ w·l / b, as Keras divides.
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
+        """The loss of a batch; with weights, the mean is Σ w·l / b, as Keras divides.
 
-        Shapes:  y, pred (b, ...), weight (b,) or more leading axes of the losses -> ().
+        Shapes:  y_true, y_pred (b, ...), sample_weight (b,) or more leading axes of the losses
+                 -> (), or (b, ...) for the reduction "none".
         Raises:  ShapeError when a weight meets a loss that is not one per example.
         """
-        if weight is None:
-            losses = self._losses(y, pred)
+        y, pred = as_tensor(y_true), as_tensor(y_pred)
+        if self.reduction == "mean" and sample_weight is None:
+            losses = self.apart(y, pred)
             return mean(losses) if losses.ndim else losses
-        losses = self.each(y, pred, weight.shape)
-        return self._collapse(losses * cast(weight, losses.dtype))
+        weight = None if sample_weight is None else as_tensor(sample_weight)
+        shape = pred.shape[:-1] or pred.shape
+        if self.reduction == "mean" and weight is not None:
+            shape = weight.shape
+        losses = self.each(y, pred, shape)
+        losses = losses if weight is None else losses * cast(weight, losses.dtype)
+        if self.reduction == "none":
+            return losses
+        return self._collapse(losses) if self.reduction == "mean" else sum_(losses)
 
     def each(self, y: Tensor, pred: Tensor, shape: tuple[int, ...]) -> Tensor:
         """The losses one by one. Shapes: y, pred (b, ...) -> shape, their leading axes.
 
         Raises:  ShapeError when the loss gives one number for all.
         """
-        losses = self._losses(y, pred, **({"reduction": "none"} if self.splits else {}))
+        losses = self.apart(y, pred, **({"reduction": "none"} if self.splits else {}))
         if not losses.ndim or losses.shape[: len(shape)] != shape:
             raise ShapeError(
                 message(f"loss {self.name}", "weights need a loss per example",
@@ -169,7 +196,8 @@ class Loss:
             )  # fmt: skip
         return self._collapse(reshape(losses, *shape, -1), -1)
 
-    def _losses(self, y: Tensor, pred: Tensor, **options: Any) -> Tensor:
+    def apart(self, y: Tensor, pred: Tensor, **options: Any) -> Tensor:
+        """What the function gives: one loss per element or example, or one for all."""
         first, second = (pred, y) if self.ours else (y, pred)
         return as_tensor(self.fn(first, second, **options))
 

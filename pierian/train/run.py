@@ -5,14 +5,13 @@ May import: base, and this room. To let callbacks know one more thing: a field h
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from pierian.base.errors import message
 from pierian.nn.module import Module
+from pierian.nn.module import modes_kept as modes_kept
 from pierian.train.callback import Callback, Logs
 from pierian.train.feed import Feed
 from pierian.train.recipe import Recipe
@@ -118,14 +117,3 @@ class Run:
             if target is tensor:
                 return self.table(first, count)[:, i]
         return np.full(count, float(tensor))
-
-
-@contextlib.contextmanager
-def modes_kept(model: Module) -> Iterator[None]:
-    """Whatever happens inside, every module is in its own mode (train or eval) again after it."""
-    before = [(module, module.training) for module in model.modules()]
-    try:
-        yield
-    finally:
-        for module, training in before:
-            module.training = training

@@ -274,7 +274,8 @@ OURS = sorted(n for n, cls in nn.registered().items() if cls.__module__.startswi
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_class_of_nn_comes_back_with_its_arguments(tmp_path: Path, name: str) -> None:
-    given = {"Linear": (3, 2), "Dense": (4, "relu"), "Activation": ("gelu",), "Embedding": (3, 2)}
+    given = {"Linear": (3, 2), "Dense": (4, "relu"), "Activation": ("gelu",), "Embedding": (3, 2),
+             "Graph": ([], []), "Rescaling": (2.0,), "Reshape": ((2, -1),)}  # fmt: skip
     texts = {row.name: row.text for row in image_cases.ROWS.values()}
     cls = nn.registered(name)
     model = eval(texts[name], dict(vars(nn))) if name in texts else cls(*given.get(name, ()))

@@ -479,3 +479,52 @@ def test_a_list_of_modules_that_have_a_place_is_fine() -> None:
     module = nn.Sequential(nn.ReLU(), nn.Tanh())
     module.order = [module[1], module[0]]
     assert len(module) == 2
+
+
+@pr.register
+class Late(nn.Module):
+    """Makes its parameters in `build`, and counts how often that is run."""
+
+    def __init__(self, units):
+        self.units = units
+        self.runs = 0
+
+    def build(self, input_shape):
+        super().build(input_shape)  # a habit of Keras, which does no harm
+        self.runs += 1
+        self.seen = input_shape
+        self.weight = nn.Parameter(np.ones((input_shape[-1], self.units), "float32"))
+
+    def forward(self, x):
+        return x @ self.weight
+
+
+def test_build_of_a_subclass_is_run_once_before_the_first_call():
+    layer = Late(3)
+    assert not layer.built
+    with pytest.raises(pr.ShapeError, match="build"):
+        list(layer.parameters())
+    assert layer(np.ones((5, 2), "float32")).shape == (5, 3)
+    assert layer.build((None, 7)) is layer
+    assert (layer.runs, layer.seen, layer.built, layer.count_params()) == (1, (None, 2), True, 6)
+    assert Late(3).build(np.ones((4, 2))).seen == (4, 2)
+    assert pr.jit(Late(3))(np.ones((5, 2), "float32")).tolist() == [[2.0] * 3] * 5
+    inside = pr.nn.Sequential(pr.nn.Dense(2), Late(3)).build((4,))
+    assert (inside[1].seen, inside.count_params()) == ((None, 2), 4 * 2 + 2 + 2 * 3)
+
+
+def test_a_subclass_that_was_built_is_saved_with_its_shape(tmp_path):
+    layer = Late(3).build((None, 2))
+    layer.save(tmp_path / "late")
+    again = pr.load(tmp_path / "late")
+    assert (again.seen, again.units, again.weight.shape) == ((None, 2), 3, (2, 3))
+    Late(3).save(tmp_path / "unbuilt")
+    assert not pr.load(tmp_path / "unbuilt").built
+
+
+def test_a_build_that_fails_is_tried_again():
+    layer = Late(3)
+    with pytest.raises(TypeError):
+        layer.build((None, None))
+    assert not layer.built
+    assert layer(np.ones((5, 2), "float32")).shape == (5, 3)

@@ -52,8 +52,11 @@ LAYERS: dict[str, Layer] = {
     "Hardswish": Layer(lambda: nn.Hardswish(), torch="Hardswish()"),
     "Hardtanh": Layer(lambda: nn.Hardtanh(-2.0, 1.0), torch="Hardtanh(-2.0, 1.0)"),
     "Identity": Layer(lambda: nn.Identity(), torch="Identity()"),
+    "LayerNormalization": Layer(lambda: nn.LayerNormalization(input_shape=(5,))),
     "LeakyReLU": Layer(lambda: nn.LeakyReLU(0.2), torch="LeakyReLU(0.2)"),
     "Linear": Layer(lambda: nn.Linear(5, 2), (4, 3, 2), "Linear(5, 2)"),
+    "Rescaling": Layer(lambda: nn.Rescaling(2.0, 0.5)),
+    "Reshape": Layer(lambda: nn.Reshape((5, -1)), (4, 5, 3)),
     "Linear without bias": Layer(
         lambda: nn.Linear(5, 2, bias=False), (4, 3, 2), "Linear(5, 2, bias=False)"
     ),
@@ -295,6 +298,9 @@ def test_loss_matches_torch_with_gradients(row: Loss) -> None:
 ELSEWHERE = {  # no layers of floats, or losses; tested in the file of the same name
     "Buffer", "Embedding", "Module", "ModuleDict", "ModuleList", "Parameter", "Summary",
     "functional", "init", "register", "registered",
+    "Add", "Average", "Concatenate", "Graph", "Input", "Maximum", "Minimum", "Multiply",
+    "Subtract", "SymbolicTensor", "symbolic",  # in test_graph.py
+    "Variable",
 }  # fmt: skip
 
 

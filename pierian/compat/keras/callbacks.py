@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from pierian import train
-from pierian.compat.keras.names import answer
 from pierian.train import Callback as Callback
 from pierian.train.callbacks.stopping import Monitor
 
@@ -37,6 +36,3 @@ class ModelCheckpoint(Callback):
         if not self.best_only or self.monitor.better(self.monitor.value(logs or {})):
             path = self.filepath.format(epoch=epoch, **(logs or {}))
             (self.model.save_weights if self.weights_only else self.model.save)(path)
-
-
-__getattr__ = answer(__name__, globals())

@@ -1,6 +1,6 @@
 """How weights start, under Keras' names: `RandomNormal(stddev=0.01)`, or "random_normal".
 
-May import: base, core, nn. To add one: a row in `CLASSES`.
+May import: core, nn. They are those of `nn.init.KERAS`.
 """
 
 from __future__ import annotations
@@ -10,16 +10,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from pierian.base.dtypes import as_dtype
 from pierian.base.errors import lookup
-from pierian.compat.keras.names import answer, refuse
+from pierian.compat.keras.names import Names, arguments, classes
 from pierian.core.tensor import Tensor
 from pierian.nn import init
-from pierian.ops.movement import permute
 
-ALIASES = {"uniform": "random_uniform", "normal": "random_normal", "zero": "zeros", "one": "ones"}
+SPELLED = {"std": "stddev", "a": "minval", "b": "maxval"}
 
 
 class Initializer:
@@ -29,39 +25,33 @@ class Initializer:
     a layer of `pr.nn` gives are outputs and inputs.
     """
 
-    def __init__(self, fill: Callable[..., Any], *args: Any, **settings: Any) -> None:
-        if settings.pop("seed", None) is not None:
-            raise refuse("initializers", "seed")
-        names = list(inspect.signature(fill).parameters)[1:]  # the first is the tensor
-        given = dict(zip(names, args, strict=False))
-        given |= {SPELLED.get(key, key): x for key, x in settings.items()}
-        self.fill = partial(fill, **given)
+    row: tuple[Any, Names] = (None, {})
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        fill, names = self.row
+        self.fill = partial(fill, **arguments(type(self).__name__, names, args, settings))
 
     def __call__(self, shape: Any, dtype: Any = None) -> Tensor:
         """A tensor of this shape, or the tensor that was given, filled."""
-        if isinstance(shape, Tensor):
-            return self.fill(shape)
-        sizes = tuple(shape) if np.iterable(shape) else (shape,)
-        order = (*range(2, len(sizes)), 1, 0) if len(sizes) > 1 else range(len(sizes))
-        tensor = Tensor(np.empty((*sizes[::-1][:2], *sizes[:-2]), as_dtype(dtype or "float32")))
-        self.fill(tensor)
-        return permute(tensor, *order)
+        return self.fill(shape) if isinstance(shape, Tensor) else init.make(self.fill, shape, dtype)
 
 
-SPELLED = {"stddev": "std", "minval": "a", "maxval": "b"}
-CLASSES: dict[str, partial[Initializer]] = {
-    "".join(part.capitalize() for part in name.split("_")): partial(Initializer, fill)
-    for name, fill in init.KERAS.items()
-} | {"Constant": partial(Initializer, init.constant_, value=0.0)}
-globals().update(CLASSES)
+def _names(fill: Callable[..., Any]) -> Names:
+    settings = list(inspect.signature(fill).parameters.values())[1:]  # the first is the tensor
+    return {SPELLED.get(p.name, p.name): (p.name, p.default) for p in settings}
+
+
+FILLS = init.KERAS | {"constant": partial(init.constant_, value=0.0)}
+NAMES = {"".join(word.capitalize() for word in name.split("_")): name for name in FILLS}
+TABLE = {title: (FILLS[name], _names(FILLS[name])) for title, name in NAMES.items()}
+_classes = classes(__name__, Initializer, TABLE)
+globals().update(_classes)
 
 
 def get(initializer: Any) -> Any:
     """The initializer that a name stands for; others are given back."""
     if not isinstance(initializer, str):
         return initializer
-    name = ALIASES.get(initializer, initializer)
-    return Initializer(init.KERAS[lookup("initializers", "initializer", name, init.KERAS)])
-
-
-__getattr__ = answer(__name__, CLASSES)
+    name = init.ALIASES.get(initializer, initializer)
+    known = {name: _classes[title] for title, name in NAMES.items()}
+    return known[lookup("initializers", "initializer", name, known)]()

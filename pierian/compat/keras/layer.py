@@ -1,8 +1,7 @@
 """Layer: what every layer and model of the Keras face has besides what `pr.nn` gives it.
 
-May import: base, core, nn, train. A layer of the face is a class of `Layer` and one of `nn`: it
-has a name, weights in Keras' layout, symbolic calls, `training=`. Or it is a user's class with
-`build` and `call`.
+May import: base, core, nn. A layer of the face is a class of `Layer` and one of `nn`: it has a
+name, weights in Keras' layout, `training=`. Or it is a user's class with `build` and `call`.
 """
 
 from __future__ import annotations
@@ -15,18 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from pierian.base import trees
 from pierian.base.errors import ShapeError, message
-from pierian.compat.keras import initializers, variable
-from pierian.compat.keras.names import HINTS, refuse, snake
-from pierian.compat.keras.symbolic import is_symbolic, record
-from pierian.core.tensor import Tensor
-from pierian.nn import Buffer, Module, ModuleList, Parameter
-from pierian.nn.layers import untraced
-from pierian.train.run import modes_kept
+from pierian.compat.keras.names import HINTS, arguments, refuse, snake
+from pierian.core.tensor import Tensor, as_tensor
+from pierian.nn import Buffer, Module, ModuleList, Parameter, Variable, init
+from pierian.nn.module import modes_kept
 
 names: Counter[str] = Counter()  # of layers that were not given one, as `clear_session` forgets
-BUILT, NAME = "$built", "$name"  # under which configs keep the shape given to `build`, the name
+NAME = "$name"  # under which configs keep the name
 
 
 class Layer(Module):
@@ -47,41 +42,35 @@ class Layer(Module):
     """
 
     name: str = ""
+    row: tuple[Any, Any] = (None, None)
     kernel_axes: tuple[int, ...] = ()  # how the axes of `weight` are ordered in Keras
-    _late = False  # whether the class has a `build` of its own
-    _shape: Any = None  # that it was called with
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         layer = super().__new__(cls, *args, **kwargs)
         layer.__dict__["training"] = False
         return layer
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        if "build" in vars(cls):
-            cls._late, cls._built = True, False
-            cls.build = _once(cls.build)  # type: ignore[method-assign]
-
     def __init__(
         self, *args: Any, name: str | None = None, trainable: bool = True, dtype: Any = None,
         input_shape: Any = None, input_dim: int | None = None, **options: Any,
     ) -> None:  # fmt: skip
+        title = type(self).__qualname__.rpartition(".")[2]
         for option in HINTS.keys() & options.keys():
             if options.pop(option) is not None:
-                raise refuse(type(self).__qualname__, option)
+                raise refuse(title, option)
+        spelled = self.row[1]
+        if spelled is not None:
+            own = {key: options.pop(key) for key in spelled.keys() & options.keys()}
+            args, options = (), arguments(title, spelled, args, own) | options
         super().__init__(*args, **options)
-        plain = snake(type(self).__qualname__.rpartition(".")[2])
+        plain = snake(title)
         self.name = name or (f"{plain}_{names[plain]}" if names[plain] else plain)
         names.update([] if name else [plain])
         self.input_shape = (input_dim,) if input_dim else input_shape
         if not trainable:
             self.trainable = False
 
-    # Calling
-
     def __call__(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
-        if is_symbolic(args, kwargs):
-            return record(self, args, kwargs)
         if training is None or bool(training) == self.training:
             return super().__call__(*args, **kwargs)
         with modes_kept(self):
@@ -89,10 +78,7 @@ class Layer(Module):
             return super().__call__(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Build if that is still to do, then `call`."""
-        if self._late and not self._built:
-            shapes = trees.map_tree(lambda x: (None, *x.shape[1:]), args[0])
-            self.build(shapes)
+        """What `call` gives."""
         if _takes_training(type(self).call):
             kwargs.setdefault("training", self.training)
         return self.call(*args, **kwargs)
@@ -106,13 +92,6 @@ class Layer(Module):
                         "Write `def call(self, x): ...` in the class")
             )  # fmt: skip
         return forward(*args, **kwargs)
-
-    def build(self, input_shape: Any) -> Any:
-        """Create the weights. Args: input_shape  with or without None for the batch axis."""
-        build: Any = super().build
-        if self._late and build.__func__ is Module.build:
-            return self  # a user's build called that of the base
-        return build(input_shape)
 
     @property
     def built(self) -> bool:
@@ -137,8 +116,7 @@ class Layer(Module):
 
         Args:  initializer  its name, or one of `keras.initializers`; Glorot's if None.
         """
-        start = initializers.get(initializer or "glorot_uniform")
-        return variable.make(start(shape, dtype), trainable, dtype)
+        return Variable(initializer or "glorot_uniform", shape, dtype, trainable)
 
     @property
     def weights(self) -> list[Tensor]:
@@ -165,31 +143,25 @@ class Layer(Module):
     def set_weights(self, weights: list[Any]) -> None:
         """Write what `get_weights`, here or in Keras, gave.
 
-        Raises:  ShapeError or CheckpointError when they do not fit; nothing is written then.
+        Raises:  ShapeError when they do not fit; nothing is written then.
         """
-        owned = list(self._owned())
-        wanted = [tuple([w.shape[axis] for axis in order]) for w, order in owned]
-        found = [np.shape(array) for array in weights]
+        wanted, found = [[np.shape(w) for w in all_] for all_ in (self.get_weights(), weights)]
         if found != wanted:
             raise ShapeError(
                 message(f"{self.where()}.set_weights", "there must be an array per weight",
                         wanted, found, "Build the model; pass what get_weights gives")
             )  # fmt: skip
-        for array, (weight, order) in zip(weights, owned, strict=True):
-            variable.assign(weight, np.asarray(array).transpose(np.argsort(order)))
+        for array, (weight, order) in zip(weights, self._owned(), strict=True):
+            init.fill(weight, as_tensor(np.asarray(array).transpose(np.argsort(order))))
 
     def _owned(self) -> Iterator[tuple[Tensor, tuple[int, ...]]]:
         """The tensors, and how Keras orders the axes of each."""
-        list(self.named_parameters())  # for its check
+        self.named_parameters()  # for its check
         for module in self.modules():
-            for name, tensor in list(vars(module).items()):
+            for name, tensor in vars(module).items():
                 if isinstance(tensor, Parameter | Buffer):
                     axes = getattr(module, "kernel_axes", ()) if name == "weight" else ()
                     yield tensor, axes or tuple(range(tensor.ndim))
-
-    def count_params(self) -> int:
-        """How many numbers the weights hold."""
-        return sum(weight.numel() for weight in self.weights)
 
     @property
     def trainable(self) -> bool:
@@ -206,33 +178,15 @@ class Layer(Module):
     # Saving
 
     def config(self) -> dict[str, Any]:
-        """As in `pr.nn`, with the name and the shape that `build` was called with."""
-        shape = {} if self._shape is None else {BUILT: self._shape}
-        return super().config() | {NAME: self.name} | shape
+        """As in `pr.nn`, with the name."""
+        return super().config() | {NAME: self.name}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], children: Any = None) -> Any:
         """A new layer from what `config` gave."""
-        given = {key: value for key, value in config.items() if key not in (BUILT, NAME)}
-        layer = super().from_config(given, children)
+        layer = super().from_config({k: x for k, x in config.items() if k != NAME}, children)
         layer.name = config.get(NAME, layer.name)
-        if BUILT in config:
-            layer.build(config[BUILT])
         return layer
-
-
-def _once(build: Callable[..., Any]) -> Callable[..., Any]:
-    """A user's `build`, run once; its tensors are no part of a step that is being traced."""
-
-    @functools.wraps(build)
-    def marked(self: Any, input_shape: Any) -> Any:
-        if not self._built:
-            with untraced():
-                build(self, input_shape)
-            self.__dict__.update(_built=True, _shape=input_shape)
-        return self
-
-    return marked
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Names: those that a face does not offer, answered with Pierian's own way; and snake case.
+"""Names: how tables of them become classes and modules; answers for what a face does not offer.
 
 May import: base. To answer for one more name: a row in `HINTS`.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import difflib
 import dis
+import functools
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
 from typing import Any
 
 from pierian.base.errors import PierianError, message
@@ -50,10 +52,66 @@ class NotOffered(PierianError, ValueError):
     """An option of the original that a face lacks."""
 
 
-def refuse(where: str, option: str) -> NotOffered:
-    """The error for an option that the engine has no counterpart of."""
+def refuse(where: str, option: str, known: Iterable[str] = ()) -> NotOffered:
+    """The error for an option that the engine has no counterpart of. Args: known  what it has."""
     fix = HINTS.get(option, "Leave it out, or use pr.nn, pr.optim and pr.train themselves")
-    return NotOffered(message(where, "options must be such as Pierian has", "none", option, fix))
+    offered = ", ".join(known) or "none"
+    return NotOffered(message(where, "options must be such as Pierian has", offered, option, fix))
+
+
+Names = dict[str, tuple[str, Any]]  # {Keras' argument: (ours, default)}
+REQUIRED = object()  # in place of a default
+
+
+def arguments(where: str, names: Names, args: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Arguments as Keras has them under the names of the engine.
+
+    Raises:  NotOffered for one that is not among `names`, unless it asks for nothing; TypeError
+             for one that is missing.
+    """
+    given = dict(zip(names, args, strict=False)) | options
+    for option in set(given).difference(names):
+        value = given.pop(option)
+        if value or type(value) is int:  # a seed of 0 is one
+            raise refuse(where, option, names)
+    found = {ours: given.get(name, default) for name, (ours, default) in names.items()}
+    missing = [name for name, (ours, _) in names.items() if found[ours] is REQUIRED]
+    if missing:
+        raise TypeError(f"{where}() lacks an argument: {missing[0]}")
+    return found
+
+
+def classes(module: str, base: Any, table: Mapping[str, tuple[Any, Any]]) -> dict[str, Any]:
+    """The classes of a table {title: (class or function of the engine, Names or None)}.
+
+    Each has `base`, and the class of the engine if it is one, above it, and its row in `row`.
+    """
+
+    def made(title: str, row: tuple[Any, Any]) -> type:
+        bases = (base, row[0]) if isinstance(row[0], type) else (base,)
+        engine = getattr(row[0], "__name__", title)
+        doc = f"Keras' {title}({', '.join(row[1] or ['...'])}): Pierian's {engine}."
+        return type(title, bases, {"row": row, "__doc__": doc, "__module__": module})
+
+    return {title: made(title, row) for title, row in table.items()}
+
+
+def spelled(fn: Callable[..., Any], **names: str) -> Callable[..., Any]:
+    """`fn` with other names for its keywords: spelled(clip, x_min="low")."""
+
+    @functools.wraps(fn)
+    def renamed(*args: Any, **kwargs: Any) -> Any:
+        return fn(*args, **{names.get(key, key): value for key, value in kwargs.items()})
+
+    return renamed
+
+
+def part(name: str, contents: Mapping[str, Any]) -> ModuleType:
+    """A module that holds a table, and can be imported with dots."""
+    module = ModuleType(name, "Names of the original; see the docstrings of each.")
+    vars(module).update({"__getattr__": answer(name, contents), **contents})
+    sys.modules[name] = module
+    return module
 
 
 def answer(module: str, own: Mapping[str, Any], also: Any = None) -> Callable[[str], Any]:

@@ -1,6 +1,6 @@
 """`keras.ops`: Pierian's operations, under Keras' names where those differ.
 
-May import: core, ops, nn. To add one: a row in `TABLE`. All may be called on KerasTensors too.
+May import: core, ops, nn. To add one: a row in `TABLE`. All may be called on symbolic tensors too.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from pierian.compat.keras.names import answer
-from pierian.compat.keras.symbolic import symbolic
+from pierian.compat.keras.names import answer, spelled
 from pierian.core.tensor import Tensor, as_tensor
-from pierian.nn import activations
-from pierian.nn.losses import not_probabilities
+from pierian.nn import activations, symbolic
 from pierian.ops import composite, creation, indexing, linalg, movement, reduction, sorting
 from pierian.ops import elementwise as ew
 from pierian.ops.operands import cast
@@ -31,16 +29,6 @@ def public(module: Any) -> dict[str, Callable[..., Any]]:
     return {n: f for n, f in found if f.__module__ == module.__name__ and not n.startswith("_")}
 
 
-def spelled(fn: Callable[..., Any], **names: str) -> Callable[..., Any]:
-    """`fn` with other names for its keywords: spelled(clip, x_min="low")."""
-
-    @functools.wraps(fn)
-    def renamed(*args: Any, **kwargs: Any) -> Any:
-        return fn(*args, **{names.get(key, key): value for key, value in kwargs.items()})
-
-    return renamed
-
-
 def _transpose(x: Any, axes: Any = None) -> Tensor:
     x = as_tensor(x)
     return movement.permute(x, *(range(x.ndim)[::-1] if axes is None else axes))
@@ -50,18 +38,10 @@ def _filled(fn: Callable[..., Any]) -> Callable[..., Any]:
     return lambda shape, dtype="float32": fn(shape, dtype=dtype)
 
 
-def _crossentropy(fn: Callable[..., Any], link: Callable[..., Any]) -> Callable[..., Any]:
-    """Keras' spelling of a loss of probabilities; `link` makes those of logits, and tells both."""
-
-    def loss(target: Any, output: Any, from_logits: bool = False) -> Tensor:
-        y, pred = as_tensor(target), as_tensor(output)
-        if from_logits:
-            fix = "Leave the activation of the last layer out, or from_logits=True"
-            not_probabilities(fn.__name__, pred, "logits, as from_logits=True says", fix)
-            pred = link(pred)
-        return fn(pred, y)
-
-    return loss
+def _crossentropy(fn: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda target, output, from_logits=False: fn(
+        as_tensor(output), as_tensor(target), from_logits
+    )
 
 
 TABLE: dict[str, Callable[..., Any]] = {
@@ -89,17 +69,12 @@ TABLE: dict[str, Callable[..., Any]] = {
     "zeros": _filled(creation.zeros),
     "cast": cast,
     "convert_to_tensor": as_tensor,
-    "convert_to_numpy": np.asarray,
-    "shape": np.shape,
-    "ndim": np.ndim,
-    "size": np.size,
     "stop_gradient": lambda variable: as_tensor(variable).detach(),
-    "categorical_crossentropy": _crossentropy(named.categorical_crossentropy, composite.softmax),
-    "sparse_categorical_crossentropy": _crossentropy(
-        named.sparse_categorical_crossentropy, composite.softmax
-    ),
-    "binary_crossentropy": _crossentropy(named.binary_crossentropy, composite.sigmoid),
+    **{name: _crossentropy(getattr(named, name)) for name in (
+        "binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy",
+    )},
 }  # fmt: skip
 
-globals().update({name: symbolic(name, fn) for name, fn in TABLE.items()})
-__getattr__ = answer(__name__, TABLE)
+PLAIN = {"shape": np.shape, "ndim": np.ndim, "size": np.size, "convert_to_numpy": np.asarray}
+globals().update({name: symbolic(fn, name) for name, fn in TABLE.items()} | PLAIN)
+__getattr__ = answer(__name__, TABLE | PLAIN)

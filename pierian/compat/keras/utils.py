@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from pierian.base.errors import message
-from pierian.compat.keras.names import answer
 from pierian.core.tensor import as_tensor
 from pierian.nn import register
 from pierian.ops.indexing import one_hot
@@ -38,6 +37,3 @@ def set_random_seed(seed: int) -> None:
 def register_keras_serializable(package: str = "Custom") -> Callable[[type], type]:
     """A class decorator: models with this layer can be loaded; `pr.register`."""
     return register
-
-
-__getattr__ = answer(__name__, globals())

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
+from pierian import nn as engine
 from pierian.base import dtypes
 from pierian.compat import keras as keras
 from pierian.compat.keras import initializers as initializers
 from pierian.compat.keras import losses as losses
 from pierian.compat.keras import metrics as metrics
-from pierian.compat.keras import ops, variable
+from pierian.compat.keras import ops, parts
 from pierian.compat.keras import optimizers as optimizers
-from pierian.compat.keras.names import answer
-from pierian.compat.keras.ops import spelled
+from pierian.compat.keras.names import answer, part, spelled
 from pierian.compat.keras.utils import set_random_seed
 from pierian.core.tape import GradientTape as GradientTape
 from pierian.core.tensor import Tensor as Tensor
@@ -28,7 +27,7 @@ from pierian.ops.movement import matrix_transpose
 from pierian.train.steps import compiled
 
 
-class Variable(variable.Variable):
+class Variable(engine.Variable):
     """TensorFlow's variable: a tensor with `assign`, which keeps dtype, shape and identity.
 
     Args:  initial_value  numbers, an array or a tensor; copied.
@@ -39,7 +38,8 @@ class Variable(variable.Variable):
     def __new__(
         cls, initial_value: Any, trainable: bool = True, name: Any = None, dtype: Any = None
     ) -> Any:
-        return variable.make(initial_value, trainable, dtype)
+        kind = getattr(initial_value, "dtype", None) if dtype is None else dtype
+        return engine.Variable(initial_value, dtype=kind, trainable=trainable)
 
 
 def constant(value: Any, dtype: Any = None, shape: Any = None, name: Any = None) -> Tensor:
@@ -87,18 +87,14 @@ globals().update(TABLE | {name: dtypes.as_dtype(name) for name in KINDS})
 __getattr__ = answer(__name__, ops.TABLE | globals(), ops)
 
 
-def _module(name: str, **contents: Any) -> ModuleType:
-    """The part `tf.name`, which can be imported with dots."""
-    module = ModuleType(f"{__name__}.{name}", f"TensorFlow's `tf.{name}`.")
-    vars(module).update(contents)
-    sys.modules[module.__name__] = module
-    return module
+def _part(name: str, **contents: Any) -> Any:
+    return part(f"{__name__}.{name}", contents)
 
 
-nn, math = (_module(name, **(TABLE | {"__getattr__": __getattr__})) for name in ("nn", "math"))
-linalg = _module("linalg", matmul=matmul, norm=TABLE["norm"])
-random = _module(
-    "random", normal=keras.random.normal, uniform=keras.random.uniform, set_seed=set_random_seed
-)
+nn, math = (_part(name, **TABLE) for name in ("nn", "math"))
+for _module in (nn, math):
+    vars(_module)["__getattr__"] = __getattr__
+linalg = _part("linalg", matmul=matmul, norm=TABLE["norm"])
+random = _part("random", **parts.RANDOM, set_seed=set_random_seed)
 for _name in [name for name in sys.modules if name.startswith(keras.__name__)]:
     sys.modules[_name.replace(keras.__name__, f"{__name__}.keras")] = sys.modules[_name]

@@ -1,6 +1,6 @@
-"""Variables: tensors that are trained and assigned to, under Keras' and TensorFlow's names.
+"""Variable: a tensor that is assigned to, for loops written by hand; Keras' and TensorFlow's name.
 
-May import: base, core, nn.
+May import: base, core, init, parameter.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import numpy as np
 
 from pierian.base.dtypes import as_dtype, is_floating
 from pierian.base.errors import ShapeError, message
-from pierian.compat.keras import initializers
 from pierian.core.autodiff import no_grad
 from pierian.core.tensor import Tensor, as_tensor
+from pierian.nn import init
 from pierian.nn.parameter import Buffer, Parameter
 
 
@@ -47,29 +47,44 @@ def _unrecorded(method: str) -> Callable[..., Any]:
     return assign
 
 
-assign = _unrecorded("copy_")
-
-
 class Variable:
-    """Keras' variable: a tensor with `assign`, trained if it is floating and `trainable`.
+    """A tensor with `assign`, `assign_add`, `assign_sub`, also of parts: `v[0].assign(1.0)`.
 
-    Args:  initializer  values, which are copied; or with `shape` the name of an initializer.
+    It is a `Parameter` if it is floating and `trainable`, else a `Buffer`: an attribute of a
+    module, it is part of the module.
+
+    Shapes:  values (...) -> same.
+    Args:    initializer  values, which are copied; or with `shape` the name of how they start, as
+                          in `nn.init`, or a function of (shape, dtype).
+             dtype        that of the values if None, but float32 for NumPy's float64.
+             autocast, aggregation, name  accepted for Keras' sake.
+
+    >>> v = Variable([1.0, 2.0])
+    >>> v[0].assign(5.0).assign_sub([1.0, 1.0])
+    Variable([4., 1.], dtype=float32, requires_grad=True)
+    >>> Variable("he_normal", (784, 10)).shape
+    (784, 10)
     """
 
     __slots__ = ()
 
     def __new__(
-        cls, initializer: Any = None, shape: Any = None, dtype: Any = None, trainable: bool = True,
-        autocast: bool = True, aggregation: Any = None, name: str | None = None,
+        cls, initializer: Any = "glorot_uniform", shape: Any = None, dtype: Any = None,
+        trainable: bool = True, autocast: bool = True, aggregation: Any = None,
+        name: str | None = None,
     ) -> Any:  # fmt: skip
-        if cls is not Variable:  # a copy
+        if issubclass(cls, Tensor):  # a copy
             return super().__new__(cls, initializer)  # type: ignore[call-arg]
-        if initializer is None or isinstance(initializer, str) or callable(initializer):
-            initializer = initializers.get(initializer or "glorot_uniform")(shape, dtype)
-        wide = getattr(initializer, "dtype", None) == np.float64
-        return make(initializer, trainable, "float32" if wide and dtype is None else dtype)
+        if isinstance(initializer, str):
+            initializer = init.make(initializer, shape, dtype)
+        elif callable(initializer):
+            initializer = initializer(shape, dtype)
+        wide = dtype is None and getattr(initializer, "dtype", None) == np.float64
+        kind = "float32" if wide else dtype
+        array = np.array(as_tensor(initializer, None if kind is None else as_dtype(kind)).detach())
+        return Trained(array) if trainable and is_floating(array.dtype) else State(array)
 
-    assign = assign
+    assign = _unrecorded("copy_")
     assign_add = _unrecorded("add_")
     assign_sub = _unrecorded("sub_")
 
@@ -93,9 +108,3 @@ class State(Variable, Buffer):
 
     __slots__ = ()
     label = "Variable"
-
-
-def make(values: Any, trainable: bool = True, dtype: Any = None) -> Any:
-    """A variable with a copy of `values`."""
-    array = np.array(as_tensor(values, None if dtype is None else as_dtype(dtype)).detach())
-    return Trained(array) if trainable and is_floating(array.dtype) else State(array)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -98,18 +99,21 @@ class Explanation:
         return asdict(self)
 
     def __str__(self) -> str:
-        table = Table(HEADINGS, self._cells()).markdown()
-        return "\n\n".join([self._title(), table, self._notes()])
+        notes = "\n".join(f"- {note}" for note in self._notes())
+        title = f"**{self.name}**: {self._about()}"
+        return "\n\n".join([title, Table(HEADINGS, self._cells()).markdown(), notes])
 
     __repr__ = __str__
 
-    def _repr_markdown_(self) -> str:
-        return str(self)
+    def _repr_html_(self) -> str:
+        title = f"<p><b>{escape(self.name)}</b>: {escape(self._about())}</p>"
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self._notes())
+        return f"{title}{Table(HEADINGS, self._cells())._repr_html_()}<ul>{notes}</ul>"
 
-    def _title(self) -> str:
+    def _about(self) -> str:
         kernels = f"{len(self.rows)} kernel" + "s" * (len(self.rows) != 1)
         threads = f"{self.threads} thread" + "s" * (self.threads != 1)
-        return f"**{self.name}**: {kernels} for {self.target}, {threads}"
+        return f"{kernels} for {self.target}, {threads}"
 
     def _cells(self) -> list[list[str]]:
         cells = []
@@ -125,7 +129,7 @@ class Explanation:
         spent = f"{sum(times):,.2f}" if times else "–"
         return [*cells, ["", "total", "", "", f"{flops:,}", f"{moved:,}", "", spent, ""]]
 
-    def _notes(self) -> str:
+    def _notes(self) -> list[str]:
         m = self.memory
         stages = ", ".join(f"{k} {v * 1e3:.1f}" for k, v in self.seconds.items())
         origin: dict[Any, str] = {
@@ -148,7 +152,7 @@ class Explanation:
             lines.append(f"one run, of many in a row: {self.microseconds:,.2f} µs")
         if self.others:
             lines.append(f"compiled for {self.others} other kinds of arguments too")
-        return "\n".join(f"- {line}" for line in [*lines, *filter(None, [self.note])])
+        return [*lines, *filter(None, [self.note])]
 
 
 STAGES = ("trace", "passes", "fusion", "code generation", "LLVM", "cache", "load")

@@ -161,7 +161,9 @@ def test_every_kernel_has_a_row_and_every_row_a_line() -> None:
     table = [line for line in text.splitlines() if line.startswith("|")]
     assert len(table) == 2 + len(found.rows) + 1
     assert len({line.count("|") for line in table}) == len(set(map(len, table))) == 1
-    assert text == repr(found) == found._repr_markdown_()
+    assert text == repr(found)
+    page = found._repr_html_()
+    assert page.count("<tr>") == len(found.rows) + 2 and "<li>memory: " in page
     assert text.startswith(f"**step**: {len(found.rows)} kernels for {program.target.cpu}")
     total = sum(row.microseconds or math.nan for row in found.rows)
     assert f"| {total:,.2f} |" in table[-1]

@@ -125,6 +125,7 @@ class Scale(Layer):
 
     def __init__(self, n: int) -> None:
         self.s = [1.0] * n
+        self.row = self.tensors = "a name that the engine uses, too"
 
     def forward(self, input: Any) -> Any:
         self.input = input

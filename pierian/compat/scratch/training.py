@@ -14,7 +14,7 @@ import numpy as np
 
 from pierian.base.errors import CheckpointError, ShapeError, message
 from pierian.base.lists import numbers, plain
-from pierian.compat.scratch.layer import Layer, undefined
+from pierian.compat.scratch.layer import Compiled, Layer, Sequential, undefined
 from pierian.compat.scratch.tensor import like, shape
 from pierian.core.tensor import Tensor, make
 from pierian.nn import functional as F
@@ -93,7 +93,7 @@ class CompiledOptimizer(Optimizer):
 
     def step(self, layer: Layer) -> None:
         """Change the params of a layer in place."""
-        row = getattr(layer, "row", None)
+        row = layer.row if isinstance(layer, Compiled | Sequential) else None
         tensors = self._copied(layer) if row is None else row.tensors
         self.engine(tensors, lr=self.lr, momentum=self.mo, dampening=self.mo)
         if row is None:

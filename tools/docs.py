@@ -16,8 +16,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mkdocs.structure.files import File, Files
-
 import pierian as pr
 from pierian import viz
 
@@ -71,8 +69,10 @@ CHINESE = "[\u3000-\u9fff\uff00-\uffef]"  # characters that no space separates
 WIDEST = 88  # columns of a signature on one line
 
 
-def on_files(files: Files, config: Any) -> Files:
+def on_files(files: Any, config: Any) -> Any:
     """Called by mkdocs: adds the pages that are not files of docs/."""
+    from mkdocs.structure.files import File  # so that the rest can be tested without it
+
     for target, source in BORROWED.items():
         content: str | bytes = (REPOSITORY / source).read_bytes()
         if isinstance(content, bytes) and target.endswith(".md"):

@@ -7,7 +7,6 @@ steps, whose arguments are numbers of values: the inputs first, then what every 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 from pierian.base import trees
@@ -19,20 +18,14 @@ from pierian.nn.registry import encode
 from pierian.nn.symbolic import Call, SymbolicTensor, function
 
 
-@dataclass(frozen=True)
 class Place:
     """Stands in the arguments of a step for the value of this number."""
 
-    number: int
+    def __init__(self, number: int) -> None:
+        self.number = number
 
 
-@dataclass(frozen=True)
-class Step:
-    """A call of the part `name`, or of the function of that name."""
-
-    name: str
-    args: list[Any]
-    kwargs: dict[str, Any]
+Step = tuple[str, list[Any], dict[str, Any]]  # the name of a part or function, its arguments
 
 
 class Graph(Module):
@@ -47,7 +40,7 @@ class Graph(Module):
     >>> x = Input((8,))
     >>> h = ReLU()(Linear(8, 8)(x))
     >>> model = Graph(x, Linear(8, 2)(x + h))
-    >>> model.count_params(), model.steps[2].name
+    >>> model.count_params(), model.steps[2][0]
     (90, 'Tensor.__add__')
     """
 
@@ -67,7 +60,7 @@ class Graph(Module):
         for module, name in names.items():
             self.add_module(name, module)
         self.steps = [
-            Step(names.get(call.fn, call.fn), placed(list(call.args)), placed(call.kwargs))
+            (names.get(call.fn, call.fn), placed(list(call.args)), placed(call.kwargs))
             for call in calls
         ]
         self.outputs = placed(outputs)
@@ -86,15 +79,15 @@ class Graph(Module):
         def now(x: Any) -> Any:
             return values[x.number] if isinstance(x, Place) else x
 
-        for step in self.steps:
-            args, kwargs = trees.map_tree(now, (step.args, step.kwargs))
-            fn = self.__dict__.get(step.name) or function(step.name)
+        for name, *given in self.steps:
+            args, kwargs = trees.map_tree(now, given)
+            fn = self.__dict__.get(name) or function(name)
             values.extend(trees.leaves(fn(*args, **kwargs)))
         return trees.map_tree(now, self.outputs)
 
     def config(self) -> dict[str, Any]:
         """The steps as JSON. Raises: CheckpointError naming an argument that JSON cannot hold."""
-        steps = [[step.name, step.args, step.kwargs] for step in self.steps]
+        steps = [list(step) for step in self.steps]
         inputs = [[*spec.shape, str(spec.dtype)] for spec in self.input_shape]
         return {"inputs": inputs, "steps": self._told(steps), "outputs": self._told(self.outputs)}
 
@@ -104,11 +97,11 @@ class Graph(Module):
     ) -> Self:
         """The graph that `config` described, of the parts `children`."""
         graph = cls.__new__(cls)
-        graph.steps = [Step(*_found(step)) for step in config["steps"]]
+        graph.steps = [tuple(_found(step)) for step in config["steps"]]
         graph.outputs = _found(config["outputs"])
         inputs = [Spec(tuple(shape), as_dtype(kind)) for *shape, kind in config["inputs"]]
         graph.input_shape = tuple(inputs)
-        for name in dict.fromkeys(step.name for step in graph.steps):
+        for name in dict.fromkeys(name for name, *_ in graph.steps):
             if children is not None and name in children:
                 graph.add_module(name, children[name])
         return graph

@@ -8,6 +8,7 @@ from pierian.compat.keras import ops
 
 TITLE = "Tensor operations"
 GOALS = {"largest difference": "<= 0.001", "times as fast": ">= 100", "axes": "== 4"}
+SAMPLE = {"largest difference": "<= 0.001", "axes": "== 4"}  # CI does not time
 
 
 def naive_relu_of_sum(x, y):

@@ -6,6 +6,7 @@ import pierian.compat.tensorflow as tf
 
 TITLE = "Variables"
 GOALS = {"norm of (3, -4)": "== 5", "identity kept": "== 1", "loop / vector time": ">= 100"}
+SAMPLE = {"norm of (3, -4)": "== 5", "identity kept": "== 1"}  # CI does not time
 
 
 def main() -> dict[str, float]:

@@ -36,6 +36,8 @@ def test_programs_say_what_they_need_and_reach_and_are_short(program: runner.Pro
         ("", "1 / 0", "", False, 1, "ZeroDivisionError"),
         ('"no_such_package",', "1", "", False, 0, "skipped: needs no_such_package"),
         ('"mnist",', "1", "", True, 0, "has no goals for the bundled sample"),
+        ("", "2", "SAMPLE = {}", True, 0, "has no goals for the bundled sample"),
+        ("", "2", "SAMPLE = {}", False, 0, "ok"),
         ('"mnist",', "5", 'SAMPLE = {"figure": "== 5"}', True, 0, "== 5"),
     ],
 )

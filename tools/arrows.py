@@ -79,6 +79,8 @@ DOORS = (
     Door("nn/module.py", "Module.test_on_batch", "pierian.train"),
     Door("nn/module.py", "Module.predict_on_batch", "pierian.train"),
     Door("nn/module.py", "Module.save", "pierian.io"),
+    Door("nn/module.py", "Module.save_weights", "pierian.io"),
+    Door("nn/module.py", "Module.load_weights", "pierian.io"),
     Door("train/callbacks/history.py", "History.plot", "pierian.viz"),
     Door("train/callbacks/history.py", "Recorder.plot_loss", "pierian.viz"),
     Door("train/callbacks/history.py", "Recorder.plot_sched", "pierian.viz"),

@@ -1,7 +1,7 @@
 """Modules made of modules: Sequential, ModuleList, ModuleDict.
 
-May import: base, module. To add one: a Module that keeps its parts as attributes under the names
-they should have in `state_dict`.
+May import: base, module, symbolic. To add one: a Module that keeps its parts as attributes under
+the names they should have in `state_dict`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from pierian.base.errors import message
 from pierian.nn.module import Module
+from pierian.nn.symbolic import SymbolicTensor
 
 
 class Container(Module):
@@ -84,7 +85,7 @@ class Listed(Container):
         del parts[index]
         self._refill(parts)
 
-    def append(self, part: Module) -> Self:
+    def append(self, part: Any) -> Self:
         """Put `part` at the end."""
         self._put(str(len(self)), part)
         return self
@@ -101,6 +102,12 @@ class Listed(Container):
         parts.insert(index, ("0", part))
         self._refill(parts)
 
+    def pop(self, index: int = -1) -> Module:
+        """Take out and give the part at `index`."""
+        part = self[index]
+        del self[index]
+        return part
+
 
 def _make(cls: type[Listed], parts: Any) -> Listed:
     """A container of the built-in kind of `cls`; slices of subclasses are plain."""
@@ -110,7 +117,8 @@ def _make(cls: type[Listed], parts: Any) -> Listed:
 class Sequential(Listed):
     """Layers one after the other: each gets what the one before gives.
 
-    When the first layer was given `input_shape`, layers with deferred sizes are built at once.
+    When the first layer was given `input_shape`, or an `nn.Input` stands before it, layers with
+    deferred sizes are built at once.
 
     Shapes:  those of the first layer -> those of the last.
     Args:    layers  modules, one list of them, or one dict from names to them.
@@ -128,7 +136,13 @@ class Sequential(Listed):
 
     def __init__(self, *layers: Any) -> None:
         only = layers[0] if len(layers) == 1 else None
-        self._fill(only if only is not None and not callable(only) else layers)
+        one = only is None or callable(only) or isinstance(only, SymbolicTensor)
+        parts: Any = layers if one else only
+        if not isinstance(parts, Mapping):
+            parts = list(parts)
+            if parts and isinstance(parts[0], SymbolicTensor):
+                self.input_shape = parts.pop(0).example
+        self._fill(parts)
         self._build_early()
 
     def forward(self, x: Any) -> Any:
@@ -137,22 +151,27 @@ class Sequential(Listed):
             x = layer(x)
         return x
 
-    def append(self, part: Module) -> Self:
-        """Put a layer at the end."""
-        super().append(part)
-        self._build_early()
+    def append(self, part: Any) -> Self:
+        """Put a layer at the end, or at the beginning an `nn.Input`."""
+        if isinstance(part, SymbolicTensor) and not len(self):
+            self.input_shape = part.example
+        else:
+            super().append(part)
+            self._build_early()
         return self
 
-    def add(self, layer: Module) -> None:
+    def add(self, layer: Any) -> None:
         """Put a layer at the end: Keras' name for `append`."""
         self.append(layer)
 
     def _build_early(self) -> None:
         first = next(self.children(), None)
-        if first is not None and first.input_shape is not None:
+        if first is None:
+            return
+        if first.input_shape is not None:
             self.input_shape = first.input_shape
-            if not self.built:
-                self.build(self.input_shape)
+        if self.input_shape is not None and not self.built:
+            self.build(self.input_shape)
 
 
 class ModuleList(Listed):

@@ -542,6 +542,18 @@ class Module:
 
         io.save(self, path)
 
+    def save_weights(self, path: Any) -> None:
+        """Write the weights alone to a safetensors file; see `pierian.io.save_weights`."""
+        from pierian import io
+
+        io.save_weights(self, path)
+
+    def load_weights(self, path: Any, strict: bool = True) -> LoadedKeys:
+        """Read weights from a safetensors file; see `pierian.io.load_weights`."""
+        from pierian import io
+
+        return io.load_weights(self, path, strict)
+
     # Training: doors to pierian.train
 
     def compile(

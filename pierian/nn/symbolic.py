@@ -73,6 +73,9 @@ class SymbolicTensor:
     def __bool__(self) -> bool:
         raise _no_values("a question")
 
+    def __iter__(self) -> Any:
+        raise _no_values("a loop")
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not callable(getattr(Tensor, name, None)):
             raise AttributeError(f"a symbolic tensor has no attribute {name!r}")

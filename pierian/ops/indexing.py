@@ -379,7 +379,13 @@ def make_index(where: str, indices: Any) -> Tensor:
     indices = as_tensor(indices)
     if not is_integer(indices.dtype):
         raise DtypeError(
-            message(where, "indices must be integers", "int64", indices.dtype, "Cast with .long()")
+            message(
+                where,
+                "indices must be integers",
+                "int64",
+                indices.dtype,
+                'Cast with .long(), an array with .astype("int64")',
+            )
         )
     return cast(indices, int64)
 

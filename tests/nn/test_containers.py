@@ -86,7 +86,18 @@ def test_sequential_is_built_as_soon_as_it_knows_its_input() -> None:
     assert model.input_shape == (3,)
     outer = nn.Sequential(model, nn.Dense(7))
     assert outer.built
+    for told in (nn.Sequential(nn.Input((3,)), nn.Dense(4)), nn.Sequential([nn.Input((3,)),
+                 nn.Dense(4)]), nn.Sequential(nn.Input((3,))).append(nn.Dense(4))):  # fmt: skip
+        assert (told.count_params(), len(told)) == (16, 1)
+        assert told.summary().rows[0].outputs == ((4,),)
     assert not nn.Sequential(nn.Flatten(), nn.Dense(2)).built
+
+
+def test_parts_can_be_taken_off() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    assert model.pop().out_features == 1
+    assert isinstance(model.pop(0), nn.Linear)
+    assert (names(model), kinds(model)) == (["0"], ["ReLU"])
 
 
 def test_sequential_knows_its_config_as_it_is_now() -> None:

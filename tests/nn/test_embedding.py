@@ -80,3 +80,9 @@ def test_embedding_complains_in_full(kind: type[Exception], act: Any, text: str)
 def test_ids_out_of_range_are_refused() -> None:
     with pytest.raises(IndexError, match="index must lie inside axis 0"):
         nn.Embedding(5, 3)(np.array([5]))
+
+
+def test_vectors_start_as_told() -> None:
+    assert float(nn.Embedding(500, 4, initializer="uniform").weight.abs().max()) <= 0.05
+    layer = nn.Embedding(3, 4, 1, initializer="ones")
+    assert layer.weight.sum(1).tolist() == [4.0, 0.0, 4.0]

@@ -133,6 +133,7 @@ MISTAKES = [
     (lambda: pr.exp(X), TypeError, "nn.symbolic"),
     (lambda: bool(X > 0), TypeError, "before data come"),
     (lambda: X.numpy(), TypeError, "before data come"),
+    (lambda: list(X), TypeError, "a loop"),
     (lambda: X.nonsense, AttributeError, "nonsense"),
     (lambda: nn.Linear(3, 2)(X), pr.ShapeError, "in_features"),
     (lambda: nn.Graph(nn.Input((4,)), X * 2), ValueError, "Pass every Input"),

@@ -129,3 +129,11 @@ def test_init_complains_in_full(act: Any, text: str) -> None:
     with pytest.raises(ValueError) as caught:
         act()
     assert str(caught.value) == text
+
+
+def test_make_takes_inputs_and_outputs_from_the_right() -> None:
+    pr.manual_seed(0)
+    kernel = init.make("he_normal", (3, 3, 40, 5))
+    assert kernel.shape == (3, 3, 40, 5)
+    assert abs(float(kernel.std()) - math.sqrt(2 / 360)) < 0.004
+    assert (init.make("zero", 4).tolist(), init.make("one", (), "float64").dtype) == ([0] * 4, "f8")

@@ -423,3 +423,18 @@ def test_group_reads_like_a_dict() -> None:
     assert dict(group).keys() == {"params", "lr"}
     assert "momentum" not in group
     assert group.get("momentum") is None
+
+
+def test_gradients_of_a_tape_are_applied_as_a_step_would() -> None:
+    one, other = leaf(1.0, 2.0), leaf(1.0, 2.0)
+    stepped, applied = Adam([one], lr=0.1), Adam(lr=0.1)
+    plain = pr.tensor([5.0])  # a tensor that asks for no gradients yet
+    for g in (0.5, -2.0):
+        one.grad = pr.full((2,), g)
+        stepped.step()
+        applied.apply_gradients([(pr.full((2,), g), other), (None, leaf(3.0)), (pr.ones(1), plain)])
+    assert other.tolist() == one.tolist()
+    assert plain.tolist() != [5.0]
+    assert other.grad is None
+    assert len(applied.param_groups) == 1
+    assert "inside the tape" in refusal(GradError, lambda: applied.apply_gradients([(None, one)]))

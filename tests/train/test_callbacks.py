@@ -46,6 +46,7 @@ TABLE: dict[str, Callable[[Path], Callback]] = {
     "Progress": lambda at: train.Progress(0),
     "Recorder": lambda at: train.Recorder(),
     "ReduceLROnPlateau": lambda at: train.ReduceLROnPlateau(patience=1, min_delta=9.0),
+    "SaveModel": lambda at: train.SaveModel(at / "{epoch}-{loss:.3f}", save_best_only=True),
     "Scheduler": lambda at: train.Scheduler("one-cycle"),
     "Scheduler, epoch": lambda at: train.Scheduler("exponential", per="epoch"),
     "Scheduler, factor": lambda at: train.Scheduler(factor=lambda step: 1 / (1 + step)),
@@ -913,3 +914,24 @@ def test_recorder_has_the_loss_and_the_settings_of_every_step() -> None:
     assert set(recorder.settings) == {"lr", "mom"}
     assert recorder.history == model.history.history
     assert [row[0] for row in recorder.values] == model.history.history["loss"]
+
+
+def test_models_are_saved_after_epochs_and_the_best_ones_only_if_asked(tmp_path: Path) -> None:
+    every = train.SaveModel(tmp_path / "{epoch:02d}-{loss:.3f}", save_weights_only=True)
+    best = train.SaveModel(tmp_path / "best", "accuracy", save_best_only=True, mode="min")
+    model = network()
+    first: list[Any] = []
+    keep = At(
+        lambda run: first.append(model.state_dict()["0.weight"].numpy().copy()), "after_epoch"
+    )
+    fit(model, keep, every, best)
+    losses, accuracy = model.history.history["loss"], model.history.history["accuracy"]
+    files = sorted(path.name for path in tmp_path.glob("0*"))
+    assert files == [f"{i + 1:02d}-{loss:.3f}" for i, loss in enumerate(losses)]
+    found = pr.load(tmp_path / "best").state_dict()["0.weight"].numpy()
+    assert np.array_equal(found, first[accuracy.index(min(accuracy))])
+    fresh = network(seed=9)
+    fresh.load_weights(tmp_path / files[0])
+    assert np.array_equal(fresh.state_dict()["0.weight"].numpy(), first[0])
+    with pytest.raises(ValueError, match="val_los"):
+        fit(network(), train.SaveModel(tmp_path / "x", "val_los", save_best_only=True))

@@ -218,3 +218,36 @@ def test_unknown_loss_lists_the_known_and_guesses() -> None:
     )
     with pytest.raises(ValueError, match="got 3. Use one of these"):
         losses.get(3)
+
+
+FROM_LOGITS = [
+    (losses.binary_crossentropy, sigmoid, np.array([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]], f32)),
+    (losses.categorical_crossentropy, softmax, ONE_HOT[[1, 2]]),
+    (losses.sparse_categorical_crossentropy, softmax, np.array([1, 2])),
+]
+
+
+@pytest.mark.parametrize(
+    ("loss", "link", "y"), FROM_LOGITS, ids=lambda x: getattr(x, "__name__", "")
+)
+def test_crossentropies_take_logits_when_told(loss: Any, link: Any, y: Any) -> None:
+    logits, y = pr.tensor(np.array([[2.0, -1.0, 0.5], [0.1, 3.0, -2.0]], f32)), pr.tensor(y)
+    assert np.array_equal(loss(logits, y, from_logits=True), loss(link(logits), y))
+    with pytest.raises(ValueError, match="from_logits=True"):
+        loss(link(logits), y, from_logits=True)
+
+
+def test_reductions_of_a_loss() -> None:
+    y, pred = np.array([[1.0, 2.0], [3.0, 4.0]], f32), np.zeros((2, 2), f32)
+    each, weight = np.array([2.5, 12.5]), np.array([2.0, 0.5])
+
+    def loss(reduction: str) -> losses.Loss:
+        return losses.Loss("mse", nn.functional.mse_loss, True, True, reduction)
+
+    assert np.allclose(loss("none")(y, pred), each)
+    assert np.allclose(loss("none")(y, pred, weight), each * weight)
+    assert loss("sum")(y, pred).item() == pytest.approx(each.sum())
+    assert loss("sum")(y, pred, weight).item() == pytest.approx((each * weight).sum())
+    assert loss("mean")(y, pred, weight).item() == pytest.approx((each * weight).mean())
+    with pytest.raises(pr.ShapeError, match="per example"):
+        losses.Loss("own", lambda y, p: ((y - p) ** 2).mean(), False, False, "sum")(y, pred)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from pierian import nn
 from pierian.compat.keras import parts
 from pierian.compat.keras.layer import Layer as Layer
 from pierian.compat.keras.losses import Loss as Loss
@@ -17,17 +18,10 @@ from pierian.compat.keras.models import Model as Model
 from pierian.compat.keras.models import Sequential as Sequential
 from pierian.compat.keras.names import answer
 from pierian.compat.keras.optimizers import Optimizer as Optimizer
-from pierian.nn import Input as Input
-from pierian.nn import SymbolicTensor as SymbolicTensor
-from pierian.nn import Variable as Variable
 
-KerasTensor = SymbolicTensor
-FILES = (
-    "callbacks", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers",
-    "utils",
-)  # fmt: skip
+Input, KerasTensor, Variable = nn.Input, nn.SymbolicTensor, nn.Variable
+FILES = ("initializers", "layers", "losses", "metrics", "models", "ops", "optimizers")
 for _file in map(import_module, [f"{__name__}.{name}" for name in FILES]):
     vars(_file).setdefault("__getattr__", answer(_file.__name__, vars(_file)))
 globals().update(parts.made(__name__))
-globals()["backend"] = globals()["config"]
 __getattr__ = answer(__name__, globals())

@@ -1,6 +1,6 @@
 """Layer: what every layer and model of the Keras face has besides what `pr.nn` gives it.
 
-May import: base, core, nn. A layer of the face is a class of `Layer` and one of `nn`: it has a
+May import: base, core, nn, io. A layer of the face is a class of `Layer` and one of `nn`: it has a
 name, weights in Keras' layout, `training=`. Or it is a user's class with `build` and `call`.
 """
 
@@ -9,15 +9,16 @@ from __future__ import annotations
 import functools
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from pierian.base.errors import ShapeError, message
+from pierian.base.errors import message
 from pierian.compat.keras.names import HINTS, arguments, refuse, snake
-from pierian.core.tensor import Tensor, as_tensor
-from pierian.nn import Buffer, Module, ModuleList, Parameter, Variable, init
+from pierian.core.tensor import Tensor
+from pierian.io.keras import from_keras, tensors, to_keras
+from pierian.nn import Module, ModuleList, Parameter, Variable
 from pierian.nn.module import modes_kept
 
 names: Counter[str] = Counter()  # of layers that were not given one, as `clear_session` forgets
@@ -43,7 +44,6 @@ class Layer(Module):
 
     name: str = ""
     row: tuple[Any, Any] = (None, None)
-    kernel_axes: tuple[int, ...] = ()  # how the axes of `weight` are ordered in Keras
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         layer = super().__new__(cls, *args, **kwargs)
@@ -66,7 +66,9 @@ class Layer(Module):
         plain = snake(title)
         self.name = name or (f"{plain}_{names[plain]}" if names[plain] else plain)
         names.update([] if name else [plain])
-        self.input_shape = (input_dim,) if input_dim else input_shape
+        shape = (input_dim,) if input_dim else input_shape
+        if shape is not None:
+            self.input_shape = shape
         if not trainable:
             self.trainable = False
 
@@ -93,18 +95,11 @@ class Layer(Module):
             )  # fmt: skip
         return forward(*args, **kwargs)
 
-    @property
-    def built(self) -> bool:
-        """Whether every layer has its weights; assigning it, as Keras' builds do, is not needed."""
-        return all(module._built for module in self.modules())
-
-    @built.setter
-    def built(self, value: bool) -> None: ...
-
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, list) and value and all(isinstance(part, Module) for part in value):
             value = ModuleList(value)  # Keras tracks layers in lists
-        super().__setattr__(name, value)
+        if name != "built":  # which Keras' builds assign
+            super().__setattr__(name, value)
 
     # Weights
 
@@ -121,7 +116,7 @@ class Layer(Module):
     @property
     def weights(self) -> list[Tensor]:
         """All weights, layer by layer, in the layout of `pr.nn`: a kernel is (out, in, ...)."""
-        return [tensor for tensor, _ in self._owned()]
+        return [tensor for tensor, _ in tensors(self)]
 
     @property
     def trainable_weights(self) -> list[Tensor]:
@@ -138,30 +133,11 @@ class Layer(Module):
 
     def get_weights(self) -> list[np.ndarray]:
         """Copies of all weights in Keras' layout: a kernel is (..., in, out)."""
-        return [np.array(w.detach()).transpose(order) for w, order in self._owned()]
+        return to_keras(self)
 
     def set_weights(self, weights: list[Any]) -> None:
-        """Write what `get_weights`, here or in Keras, gave.
-
-        Raises:  ShapeError when they do not fit; nothing is written then.
-        """
-        wanted, found = [[np.shape(w) for w in all_] for all_ in (self.get_weights(), weights)]
-        if found != wanted:
-            raise ShapeError(
-                message(f"{self.where()}.set_weights", "there must be an array per weight",
-                        wanted, found, "Build the model; pass what get_weights gives")
-            )  # fmt: skip
-        for array, (weight, order) in zip(weights, self._owned(), strict=True):
-            init.fill(weight, as_tensor(np.asarray(array).transpose(np.argsort(order))))
-
-    def _owned(self) -> Iterator[tuple[Tensor, tuple[int, ...]]]:
-        """The tensors, and how Keras orders the axes of each."""
-        self.named_parameters()  # for its check
-        for module in self.modules():
-            for name, tensor in vars(module).items():
-                if isinstance(tensor, Parameter | Buffer):
-                    axes = getattr(module, "kernel_axes", ()) if name == "weight" else ()
-                    yield tensor, axes or tuple(range(tensor.ndim))
+        """Write what `get_weights`, here or in Keras, gave; see `pierian.io.from_keras`."""
+        from_keras(self, weights)
 
     @property
     def trainable(self) -> bool:

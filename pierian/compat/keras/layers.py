@@ -30,7 +30,6 @@ TABLE: dict[str, tuple[Any, Names | None]] = {name: (getattr(nn, name), None) fo
     "Lambda": (nn.Activation, {"function": ("activation", REQUIRED)}),
     "LeakyReLU": (nn.LeakyReLU, {"negative_slope": ("negative_slope", 0.3)}),
 }
-KERNELS = {"Dense": (1, 0), "Conv2D": (2, 3, 1, 0)}  # where ours has the axes of Keras' kernel
 MERGES = ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract")
 
 
@@ -41,6 +40,5 @@ def _called(cls: Any) -> Callable[..., Any]:
 _classes = classes(__name__, Layer, TABLE)
 globals().update(_classes | {name.lower(): _called(_classes[name]) for name in MERGES})
 for _name, _cls in _classes.items():
-    _cls.kernel_axes = KERNELS.get(_name, ())
     _cls.__name__ = f"keras.{_name}"  # `nn` has taken the plain name in files
     nn.register(_cls)

@@ -68,14 +68,6 @@ class Model(Layer):
         jit = False if run_eagerly or jit_compile is False else "auto"
         super().compile(optimizers.get(optimizer), losses.get(loss), metrics, jit=jit)
 
-    def save_weights(self, path: Any) -> None:
-        """Write the weights alone."""
-        io.save_weights(self, path)
-
-    def load_weights(self, path: Any) -> None:
-        """Read weights that `save_weights` or `save` wrote."""
-        io.load_weights(self, path)
-
 
 class Sequential(Model, nn.Sequential):
     """Layers one after the other; an Input or `input_shape=` builds them at once.
@@ -86,32 +78,11 @@ class Sequential(Model, nn.Sequential):
     """
 
     def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None) -> None:
-        Layer.__init__(self, name=name)
-        for layer in layers.values() if isinstance(layers, Mapping) else layers or ():
-            self.add(layer)
-
-    def add(self, layer: Any) -> None:
-        """Put a layer at the end."""
-        if isinstance(layer, nn.SymbolicTensor):
-            self.input_shape = layer.example
-        else:
-            self.append(layer)
-
-    def pop(self) -> nn.Module:
-        """Take off and give the last layer."""
-        last = self.layers[-1]
-        del self[-1]
-        return last
-
-    def _build_early(self) -> None:
-        first = next(self.children(), None)
-        if first is not None and first.input_shape is None:
-            first.input_shape = self.input_shape
-        super()._build_early()
+        Layer.__init__(self, list(layers or ()), name=name)
 
     def config(self) -> dict[str, Any]:
         """The layers as they are now."""
-        parts = {path: {"$module": path} for path, _ in self.named_children()}
+        parts = [{"$module": path} for path, _ in self.named_children()]
         return {"layers": parts, "name": self.name}
 
 

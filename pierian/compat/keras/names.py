@@ -114,15 +114,10 @@ def part(name: str, contents: Mapping[str, Any]) -> ModuleType:
     return module
 
 
-def answer(module: str, own: Mapping[str, Any], also: Any = None) -> Callable[[str], Any]:
-    """The `__getattr__` of a module: explains names that are missing; underscores simply are.
-
-    Args:  also  a module with a `TABLE` of names that this one has too.
-    """
+def answer(module: str, own: Mapping[str, Any]) -> Callable[[str], Any]:
+    """The `__getattr__` of a module: explains names that are missing; underscores simply are."""
 
     def explain(name: str) -> Any:
-        if also is not None and name in also.TABLE:
-            return getattr(also, name)
         if name.startswith("_"):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         near = difflib.get_close_matches(name, own, n=1)

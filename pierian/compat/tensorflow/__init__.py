@@ -10,24 +10,19 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from pierian import nn as engine
 from pierian.base import dtypes
 from pierian.compat import keras as keras
-from pierian.compat.keras import initializers as initializers
-from pierian.compat.keras import losses as losses
-from pierian.compat.keras import metrics as metrics
 from pierian.compat.keras import ops, parts
-from pierian.compat.keras import optimizers as optimizers
 from pierian.compat.keras.names import answer, part, spelled
-from pierian.compat.keras.utils import set_random_seed
 from pierian.core.tape import GradientTape as GradientTape
 from pierian.core.tensor import Tensor as Tensor
 from pierian.core.tensor import as_tensor
+from pierian.nn import variable
 from pierian.ops.movement import matrix_transpose
 from pierian.train.steps import compiled
 
 
-class Variable(engine.Variable):
+class Variable(variable.Variable):
     """TensorFlow's variable: a tensor with `assign`, which keeps dtype, shape and identity.
 
     Args:  initial_value  numbers, an array or a tensor; copied.
@@ -39,7 +34,7 @@ class Variable(engine.Variable):
         cls, initial_value: Any, trainable: bool = True, name: Any = None, dtype: Any = None
     ) -> Any:
         kind = getattr(initial_value, "dtype", None) if dtype is None else dtype
-        return engine.Variable(initial_value, dtype=kind, trainable=trainable)
+        return variable.Variable(initial_value, dtype=kind, trainable=trainable)
 
 
 def constant(value: Any, dtype: Any = None, shape: Any = None, name: Any = None) -> Tensor:
@@ -82,19 +77,16 @@ TABLE: dict[str, Callable[..., Any]] = {
     "sparse_softmax_cross_entropy_with_logits": _of_logits(ops.sparse_categorical_crossentropy),
     "sigmoid_cross_entropy_with_logits": _of_logits(ops.binary_crossentropy),
 }  # fmt: skip
+TABLE = {name: getattr(ops, name) for name in ops.TABLE} | TABLE | {"matmul": matmul}
 KINDS = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
+initializers, losses, metrics = keras.initializers, keras.losses, keras.metrics
+optimizers = keras.optimizers
 globals().update(TABLE | {name: dtypes.as_dtype(name) for name in KINDS})
-__getattr__ = answer(__name__, ops.TABLE | globals(), ops)
-
-
-def _part(name: str, **contents: Any) -> Any:
-    return part(f"{__name__}.{name}", contents)
-
-
-nn, math = (_part(name, **TABLE) for name in ("nn", "math"))
-for _module in (nn, math):
-    vars(_module)["__getattr__"] = __getattr__
-linalg = _part("linalg", matmul=matmul, norm=TABLE["norm"])
-random = _part("random", **parts.RANDOM, set_seed=set_random_seed)
+__getattr__ = answer(__name__, globals())
+PARTS: dict[str, dict[str, Any]] = {
+    "nn": TABLE, "math": TABLE, "linalg": {name: TABLE[name] for name in ("matmul", "norm")},
+    "random": parts.RANDOM | {"set_seed": parts.set_random_seed},
+}  # fmt: skip
+globals().update({name: part(f"{__name__}.{name}", table) for name, table in PARTS.items()})
 for _name in [name for name in sys.modules if name.startswith(keras.__name__)]:
     sys.modules[_name.replace(keras.__name__, f"{__name__}.keras")] = sys.modules[_name]

@@ -10,6 +10,7 @@ from pierian.train.callbacks.gradient import GradientAccumulation, GradientClip
 from pierian.train.callbacks.history import History, Recorder
 from pierian.train.callbacks.logger import CSVLogger, JSONLogger, TensorBoard
 from pierian.train.callbacks.progress import Progress
+from pierian.train.callbacks.saving import SaveModel
 from pierian.train.callbacks.schedule import LearningRateScheduler, ReduceLROnPlateau, Scheduler
 from pierian.train.callbacks.stopping import EarlyStopping, TerminateOnNaN
 from pierian.train.callbacks.timer import Timer
@@ -27,6 +28,7 @@ __all__ = [
     "Progress",
     "Recorder",
     "ReduceLROnPlateau",
+    "SaveModel",
     "Scheduler",
     "TensorBoard",
     "TerminateOnNaN",

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import pierian
+from tools import size
 
 FOLDER = Path(pierian.__file__).parent / "compat"
 FILES = sorted(FOLDER.rglob("*.py"))
@@ -177,6 +178,11 @@ def test_faces_compute_nothing_themselves(path: Path) -> None:
     assert not arithmetic(tree)
     assert not loops_over_batches(tree)
     assert not gradients(tree)
+
+
+def test_faces_stay_small() -> None:
+    package = FOLDER.parent
+    assert sum(size.measure(path, package).code for path in FILES) < 1_200
 
 
 FOUND: list[tuple[Callable[[Any], list[int]], str]] = [

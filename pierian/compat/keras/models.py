@@ -34,7 +34,8 @@ class Model(Layer):
         if inputs is not None:
             self.graph = inputs if outputs is None else nn.Graph(inputs, outputs)
             self.input_shape = self.graph.input_shape
-            self._arguments = (self.graph,), options  # which files can hold
+            if type(self).__init__ is Model.__init__:
+                self._arguments = (self.graph,), options  # which files can hold
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """What the graph gives; subclasses write their own."""

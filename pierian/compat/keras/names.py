@@ -36,7 +36,7 @@ HINTS = {
     "schedule": SCHEDULE, "clipnorm": CLIP, "clipvalue": CLIP, "global_clipnorm": CLIP,
     "weight_decay": DECAY, "kernel_regularizer": DECAY, "regularizers": DECAY,
     "label_smoothing": "Use pr.nn.CrossEntropyLoss(label_smoothing=0.1)",
-    "seed": "Call keras.utils.set_random_seed before",
+    "seed": "Call keras.utils.set_random_seed before", "lr": "Write learning_rate=",
     "train_step": "Write the loop with a GradientTape, or a train.Callback",
     "BackupAndRestore": "Use pr.train.ModelCheckpoint(folder) and fit(..., resume=True)",
     "LambdaCallback": "Write a Callback with on_epoch_end(epoch, logs)",

@@ -15,7 +15,8 @@ from pierian.compat.keras.names import Names, arguments, classes
 from pierian.core.tensor import Tensor
 from pierian.nn import init
 
-SPELLED = {"std": "stddev", "a": "minval", "b": "maxval"}
+SPELLED = {"mean": "mean", "std": "stddev", "a": "minval", "b": "maxval", "gain": "gain",
+           "value": "value"}  # fmt: skip
 
 
 class Initializer:
@@ -38,7 +39,7 @@ class Initializer:
 
 def _names(fill: Callable[..., Any]) -> Names:
     settings = list(inspect.signature(fill).parameters.values())[1:]  # the first is the tensor
-    return {SPELLED.get(p.name, p.name): (p.name, p.default) for p in settings}
+    return {SPELLED[p.name]: (p.name, p.default) for p in settings if p.name in SPELLED}
 
 
 FILLS = init.KERAS | {"constant": partial(init.constant_, value=0.0)}

@@ -69,6 +69,8 @@ def arguments(where: str, names: Names, args: Any, options: dict[str, Any]) -> d
     Raises:  NotOffered for one that is not among `names`, unless it asks for nothing; TypeError
              for one that is missing.
     """
+    if len(args) > len(names):
+        raise refuse(where, repr(args[len(names)]), names)
     given = dict(zip(names, args, strict=False)) | options
     for option in set(given).difference(names):
         value = given.pop(option)

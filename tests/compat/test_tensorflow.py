@@ -59,6 +59,9 @@ CASES = [
     (lambda: tf.nn.softmax(tf.zeros((1, 2))), [[0.5, 0.5]]),
     (lambda: tf.math.sqrt(tf.constant([4.0])), [2]),
     (lambda: tf.fill([2], 3.0), [3, 3]),
+    (lambda: tf.shape(tf.zeros((2, 3))), [2, 3]),
+    (lambda: tf.size(tf.zeros((2, 3))), 6),
+    (lambda: tf.math.abs(tf.constant([-2.0])), [2]),
     (lambda: tf.gather(tf.constant([1.0, 2.0, 3.0]), [2, 0]), [3, 1]),
     (lambda: tf.nn.sparse_softmax_cross_entropy_with_logits([0], tf.zeros((1, 2))), [np.log(2)]),
 ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from pierian import nn
 from pierian.compat.keras.layer import Layer as Layer
-from pierian.compat.keras.names import REQUIRED, Names, classes
+from pierian.compat.keras.names import REQUIRED, Names, classes, same
 from pierian.nn import Input as Input
 
 SAME = (
@@ -28,7 +28,7 @@ TABLE: dict[str, tuple[Any, Names | None]] = {name: (getattr(nn, name), None) fo
     "Embedding": (nn.Embedding, EMBEDDING),
     "Flatten": (nn.Flatten, {}),
     "Lambda": (nn.Activation, {"function": ("activation", REQUIRED)}),
-    "LeakyReLU": (nn.LeakyReLU, {"negative_slope": ("negative_slope", 0.3)}),
+    "LeakyReLU": (nn.LeakyReLU, same(negative_slope=0.3)),
 }
 MERGES = ("Add", "Average", "Concatenate", "Maximum", "Minimum", "Multiply", "Subtract")
 

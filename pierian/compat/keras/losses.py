@@ -10,19 +10,19 @@ from collections.abc import Callable
 from typing import Any
 
 from pierian.base.errors import lookup, message
-from pierian.compat.keras.names import Names, arguments, classes, refuse, snake
+from pierian.compat.keras.names import Names, arguments, classes, refuse, same, snake
 from pierian.core.tensor import Tensor, as_tensor
 from pierian.nn import losses as nn
 from pierian.ops.movement import reshape
 from pierian.train import losses as engine
 
 REDUCTIONS = {"sum_over_batch_size": "mean", "mean": "mean", "sum": "sum", "none": "none"}
-LOGITS: Names = {"from_logits": ("from_logits", False)}
+LOGITS = same(from_logits=False)
 # class -> (function of the engine, its options)
 TABLE: dict[str, tuple[Any, Names]] = {
     "MeanSquaredError": (nn.mse_loss, {}),
     "MeanAbsoluteError": (nn.l1_loss, {}),
-    "Huber": (nn.huber_loss, {"delta": ("delta", 1.0)}),
+    "Huber": (nn.huber_loss, same(delta=1.0)),
     "KLDivergence": (engine.kl_divergence, {}),
     "BinaryCrossentropy": (engine.binary_crossentropy, LOGITS),
     "CategoricalCrossentropy": (engine.categorical_crossentropy, LOGITS),
@@ -74,8 +74,7 @@ def _function(cls: Any) -> Callable[..., Tensor]:
 _classes = classes(__name__, Loss, TABLE)
 _functions = {snake(title): _function(cls) for title, cls in _classes.items()}
 NAMES: dict[Any, Any] = {snake(title): cls for title, cls in _classes.items()}
-NAMES |= {_functions[name]: cls for name, cls in NAMES.items()}
-NAMES |= {cls: cls for cls in _classes.values()}
+NAMES |= {_functions[name]: cls for name, cls in NAMES.items()} | {c: c for c in NAMES.values()}
 NAMES |= {"mse": NAMES["mean_squared_error"], "mae": NAMES["mean_absolute_error"]}
 globals().update(_classes | _functions)
 

@@ -41,7 +41,7 @@ class Itself(metrics.Metric):
         return np.atleast_1d(pred)
 
 
-ENGINE: dict[str, type[metrics.Metric]] = {
+TABLE: dict[str, type[metrics.Metric]] = {
     "Mean": Itself, "Accuracy": metrics.Accuracy, "BinaryAccuracy": metrics.Accuracy,
     "CategoricalAccuracy": metrics.Accuracy, "SparseCategoricalAccuracy": metrics.Accuracy,
     "TopKCategoricalAccuracy": metrics.TopK, "SparseTopKCategoricalAccuracy": metrics.TopK,
@@ -49,5 +49,4 @@ ENGINE: dict[str, type[metrics.Metric]] = {
     "MeanSquaredError": metrics.MSE, "RootMeanSquaredError": metrics.RMSE,
     "MeanAbsoluteError": metrics.MAE, "R2Score": metrics.R2,
 }  # fmt: skip
-TABLE = {title: (cls, None) for title, cls in ENGINE.items()}
-globals().update(classes(__name__, Metric, TABLE))
+globals().update(classes(__name__, Metric, {name: (cls, None) for name, cls in TABLE.items()}))

@@ -63,6 +63,11 @@ Names = dict[str, tuple[str, Any]]  # {Keras' argument: (ours, default)}
 REQUIRED = object()  # in place of a default
 
 
+def same(**defaults: Any) -> Names:
+    """Arguments that are called the same in the engine, with Keras' defaults."""
+    return {name: (name, default) for name, default in defaults.items()}
+
+
 def arguments(where: str, names: Names, args: Any, options: dict[str, Any]) -> dict[str, Any]:
     """Arguments as Keras has them under the names of the engine.
 

@@ -75,6 +75,10 @@ TABLE: dict[str, Callable[..., Any]] = {
     )},
 }  # fmt: skip
 
-PLAIN = {"shape": np.shape, "ndim": np.ndim, "size": np.size, "convert_to_numpy": np.asarray}
+PLAIN: dict[str, Callable[..., Any]] = {  # which give no tensors
+    "shape": np.shape, "ndim": np.ndim, "size": lambda x: as_tensor(x).numel(),
+    "convert_to_numpy": np.asarray,
+}  # fmt: skip
 globals().update({name: symbolic(fn, name) for name, fn in TABLE.items()} | PLAIN)
-__getattr__ = answer(__name__, TABLE | PLAIN)
+TABLE |= PLAIN
+__getattr__ = answer(__name__, TABLE)

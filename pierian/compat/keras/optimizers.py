@@ -6,13 +6,11 @@ place than PyTorch, the rule is the one of `pr.optim`; see there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from pierian import optim
 from pierian.base.errors import lookup
-from pierian.compat.keras.names import Names, arguments, classes, refuse
-from pierian.core.tensor import Tensor
+from pierian.compat.keras.names import Names, arguments, classes, refuse, same
 
 
 class Optimizer(optim.Optimizer):
@@ -29,27 +27,24 @@ class Optimizer(optim.Optimizer):
             settings["betas"] = settings.pop("beta_1"), settings.pop("beta_2")
         super().__init__(None, **settings)
 
-    def apply(self, grads: Iterable[Any], trainable_variables: Iterable[Tensor]) -> None:
+    def apply(self, grads: Any, trainable_variables: Any) -> None:
         """One update; see `apply_gradients`."""
         self.apply_gradients(zip(grads, trainable_variables, strict=True))
 
 
 RATE: Names = {"learning_rate": ("lr", 0.001)}
 EPSILON: Names = {"epsilon": ("eps", 1e-7)}
-MOMENTUM: Names = {"momentum": ("momentum", 0.0)}
-BETAS: Names = {"beta_1": ("beta_1", 0.9), "beta_2": ("beta_2", 0.999)}
-AMSGRAD: Names = {**EPSILON, "amsgrad": ("amsgrad", False)}
-DECAY: Names = {"weight_decay": ("weight_decay", 0.004)}
-CENTERED: Names = {**EPSILON, "centered": ("centered", False)}
-START: Names = {"initial_accumulator_value": ("initial_accumulator_value", 0.1)}
-SGD: Names = {"learning_rate": ("lr", 0.01), **MOMENTUM, "nesterov": ("nesterov", False)}
+ADAM: Names = same(beta_1=0.9, beta_2=0.999) | EPSILON | same(amsgrad=False)
 TABLE: dict[str, tuple[Any, Names]] = {
-    "SGD": (optim.SGD, SGD),
-    "RMSprop": (optim.RMSprop, {**RATE, "rho": ("alpha", 0.9), **MOMENTUM, **CENTERED}),
-    "Adam": (optim.Adam, {**RATE, **BETAS, **AMSGRAD}),
-    "AdamW": (optim.AdamW, {**RATE, **DECAY, **BETAS, **AMSGRAD}),
-    "Adagrad": (optim.Adagrad, {**RATE, **START, **EPSILON}),
-    "Adadelta": (optim.Adadelta, {**RATE, "rho": ("rho", 0.95), **EPSILON}),
+    "SGD": (optim.SGD, {"learning_rate": ("lr", 0.01), **same(momentum=0.0, nesterov=False)}),
+    "RMSprop": (
+        optim.RMSprop,
+        {**RATE, "rho": ("alpha", 0.9), **same(momentum=0.0), **EPSILON, **same(centered=False)},
+    ),
+    "Adam": (optim.Adam, RATE | ADAM),
+    "AdamW": (optim.AdamW, RATE | same(weight_decay=0.004) | ADAM),
+    "Adagrad": (optim.Adagrad, RATE | same(initial_accumulator_value=0.1) | EPSILON),
+    "Adadelta": (optim.Adadelta, RATE | same(rho=0.95) | EPSILON),
 }
 _classes = classes(__name__, Optimizer, TABLE)
 globals().update(_classes)

@@ -15,6 +15,7 @@ from pierian.core.tensor import Tensor, as_tensor
 from pierian.nn import Buffer, Dense, Linear, Module, Parameter, init
 from pierian.nn.convolution import Convolution
 
+UNKNOWN = "num_batches_tracked"  # of normalisations with PyTorch's names; Keras' keep no count
 KERNELS = (Linear, Dense, Convolution)  # layers whose weights are (out, in, ...) here
 
 
@@ -52,7 +53,7 @@ def tensors(model: Module) -> Iterator[tuple[Tensor, list[int]]]:
     model.named_parameters()  # for its check
     for module in model.modules():
         for name, tensor in vars(module).items():
-            if isinstance(tensor, Parameter | Buffer):
+            if isinstance(tensor, Parameter | Buffer) and name != UNKNOWN:
                 axes = list(range(tensor.ndim))
                 kernel = name == "weight" and isinstance(module, KERNELS)
                 yield tensor, [*axes[2:], 1, 0] if kernel else axes

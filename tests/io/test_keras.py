@@ -33,6 +33,7 @@ def test_arrays_compute_what_the_layers_compute() -> None:
 def test_what_was_given_comes_back_or_nothing_is_written() -> None:
     made = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     before = io.to_keras(made)
+    assert len(before) == 2 + 4  # kernel, bias; gamma, beta, mean, variance
     changed = [array + 1 for array in before]
     io.from_keras(made, changed)
     assert all(np.array_equal(a, b) for a, b in zip(io.to_keras(made), changed, strict=True))

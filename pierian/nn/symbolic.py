@@ -21,6 +21,7 @@ from pierian.core.tensor import Tensor
 
 METHOD = "Tensor."  # how the names of tensors' own methods begin
 FUNCTIONS: dict[str, Callable[..., Any]] = {}  # that graphs may hold, by name
+ORIGINS: dict[str, str] = {}  # where those were defined
 BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
 OTHER = ("neg", "abs", "getitem", "lt", "le", "gt", "ge")
 
@@ -113,14 +114,22 @@ def Input(shape: Any = None, dtype: Any = None, name: str | None = None) -> Symb
 def symbolic(fn: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:
     """`fn`, which may be called on symbolic tensors too.
 
-    Args:  name  by which saved graphs find it again; by default that of the function.
+    Args:    name  by which graphs know it, in files too; by default the function's own. A function
+                   that is defined again takes its own place.
+    Raises:  ValueError for a lambda without a name, or a name of another function.
 
     >>> from pierian.ops.movement import concat
     >>> x = Input((3,))
     >>> symbolic(concat)([x, x * 2], 1).shape
     (None, 6)
     """
-    known = name or fn.__qualname__
+    origin = f"{fn.__module__}.{getattr(fn, '__qualname__', '<lambda>')}"
+    known = name or origin
+    if "<" in known or ORIGINS.setdefault(known, origin) != origin:
+        raise ValueError(
+            message("symbolic", "graphs know functions by name", "one of its own",
+                    f"{known}, taken by {ORIGINS.get(known, 'any')}", 'Pass name="mine"')
+        )  # fmt: skip
 
     @functools.wraps(fn)
     def either(*args: Any, **kwargs: Any) -> Any:

@@ -226,3 +226,12 @@ def test_own_losses_and_functions_are_taken():
         model.compile("sgd", loss)
         results.append(model.evaluate(X, X[:, :1], verbose=0))
     assert results == pytest.approx([results[0]] * 5, abs=1e-6)
+
+
+CALLED = [(ops, "gelu"), (keras.activations, "gelu"), (ops, "softmax"), (ops, "square")]
+
+
+@pytest.mark.parametrize(("house", "name"), CALLED, ids=lambda x: getattr(x, "__name__", x))
+def test_functions_of_a_graph_are_those_that_were_called(house, name):
+    x, fn = keras.Input((6,)), getattr(house, name)
+    assert np.array_equal(keras.Model(x, fn(x))(X), fn(X))

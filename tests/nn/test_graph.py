@@ -134,6 +134,8 @@ MISTAKES = [
     (lambda: bool(X > 0), TypeError, "before data come"),
     (lambda: X.numpy(), TypeError, "before data come"),
     (lambda: list(X), TypeError, "a loop"),
+    (lambda: nn.symbolic(lambda x: x), ValueError, 'Pass name="mine"'),
+    (lambda: [nn.symbolic(fn, "taken") for fn in (pr.exp, pr.log)], ValueError, "taken by"),
     (lambda: X.nonsense, AttributeError, "nonsense"),
     (lambda: nn.Linear(3, 2)(X), pr.ShapeError, "in_features"),
     (lambda: nn.Graph(nn.Input((4,)), X * 2), ValueError, "Pass every Input"),

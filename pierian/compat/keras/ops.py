@@ -79,6 +79,6 @@ PLAIN: dict[str, Callable[..., Any]] = {  # which give no tensors
     "shape": np.shape, "ndim": np.ndim, "size": lambda x: as_tensor(x).numel(),
     "convert_to_numpy": np.asarray,
 }  # fmt: skip
-globals().update({name: symbolic(fn, name) for name, fn in TABLE.items()} | PLAIN)
+globals().update({name: symbolic(fn, f"ops.{name}") for name, fn in TABLE.items()} | PLAIN)
 TABLE |= PLAIN
 __getattr__ = answer(__name__, TABLE)

@@ -76,7 +76,9 @@ CALLBACKS = (
     "CSVLogger", "Callback", "EarlyStopping", "History", "LearningRateScheduler",
     "ReduceLROnPlateau", "TensorBoard", "TerminateOnNaN",
 )  # fmt: skip
-ACTIVATIONS = {name: nn.symbolic(fn, name) for name, fn in activations.KERAS.items()}
+ACTIVATIONS = {
+    name: nn.symbolic(fn, f"activations.{name}") for name, fn in activations.KERAS.items()
+}
 RANDOM = {"normal": normal, "uniform": uniform, "randint": partial(uniform, dtype="int32")}
 REGISTER = {"register_keras_serializable": register_keras_serializable}
 SETTINGS = {"floatx": lambda: "float32", "backend": lambda: "pierian"}

@@ -11,7 +11,7 @@ import importlib
 import inspect
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,9 +34,16 @@ ROOMS = {
     "models": ("pierian.models", "Networks ready to be trained."),
     "data": ("pierian.data", "Data sets, loaders, transforms, sources."),
     "train": ("pierian.train", "`fit`, `Learner`, callbacks."),
+    "explicit": ("pierian.train.explicit", "Forward and backward called by hand, compiled."),
     "io": ("pierian.io", "Models, weights and checkpoints on disk."),
     "viz": ("pierian.viz", "Pictures (extra `viz`)."),
     "testing": ("pierian.testing", "Gradient checks, agreement of results."),
+}
+FACES = {
+    "scratch": "Neural networks on plain lists, layers with forward and backward.",
+    "keras": "Keras: `from pierian.compat import keras`.",
+    "tensorflow": "TensorFlow: `import pierian.compat.tensorflow as tf`.",
+    "fastai": "fastai: `from pierian.compat.fastai import *`; `torch` there is `pierian` itself.",
 }
 BORROWED = {
     "benchmarks.md": "benchmarks/RESULTS.md",
@@ -87,6 +94,7 @@ def on_files(files: Any, config: Any) -> Any:
         text = room(page, importlib.import_module(name), about)
         files.append(File.generated(config, f"api/{page}.md", content=text))
     files.append(File.generated(config, "api/index.md", content=contents()))
+    files.append(File.generated(config, "api/faces.md", content=faces()))
     return files
 
 
@@ -134,6 +142,44 @@ def room(page: str, module: ModuleType, about: str) -> str:
     parts = [f"# {module.__name__}\n\n{about}\n"]
     parts += [entry(name, getattr(module, name)) for name in sorted(names, key=str.lower)]
     return "\n".join(part for part in parts if part)
+
+
+def faces() -> str:
+    """The page of the names of other frameworks: what each face has, module by module."""
+    parts = ["# Names of other frameworks", "", "Programs written for other frameworks run on "
+             "these names; each is one of Pierian's with another spelling. `help()` tells its "
+             "arguments, and a name that is missing says what to use instead."]  # fmt: skip
+    for face, about in FACES.items():
+        module = importlib.import_module(f"pierian.compat.{face}")
+        parts += ["", f"## {face}", "", about, "", "| module | names |", "|---|---|"]
+        parts += [f"| `{name}` | {', '.join(names)} |" for name, names in inside(module, face)]
+    return "\n".join([*parts, ""])
+
+
+def inside(module: ModuleType, name: str) -> Iterator[tuple[str, list[str]]]:
+    """The names that a module of a face offers, then those of the modules that it offers."""
+    says = {"__all__", "__dir__"}  # a module without these has helpers among its names
+    listed = getattr(module, "__all__", None) or module.__dir__()
+    offered = {key: getattr(module, key) for key in sorted(listed, key=str.lower) if key[0] != "_"}
+    modules = {
+        key: part
+        for key, part in offered.items()
+        if isinstance(part, ModuleType)
+        and part.__name__.startswith(f"{module.__name__}.")
+        and says & vars(part).keys()
+    }
+    names = [f"`{key}`" for key, value in offered.items() if key not in modules
+             and (says & vars(module).keys() or own(key, value))]  # fmt: skip
+    if names:
+        yield name, names
+    for key, part in modules.items():
+        yield from inside(part, f"{name}.{key}")
+
+
+def own(name: str, value: Any) -> bool:
+    """Whether a name in a module is one of ours, and not a constant or a helper."""
+    home = getattr(value, "__module__", None) or ""
+    return not name.isupper() and home.startswith("pierian.") and not home.endswith(".names")
 
 
 def entry(name: str, value: Any, level: int = 2) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import random
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,13 @@ default = Generator()
 def manual_seed(seed: int) -> Generator:
     """Seed the default generator, that all draws without `generator=` come from."""
     return default.manual_seed(seed)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's generator, NumPy's, and the default one here."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    manual_seed(seed)
 
 
 def bits(shape: Any, generator: Generator | None = None) -> Tensor:

@@ -33,7 +33,7 @@ ELSEWHERE = {
         "Tensor.element_size",
         "Tensor.grad_fn", "Tensor.is_floating_point", "Tensor.is_leaf", "Tensor.item",
         "Tensor.ndim", "Tensor.ndimension", "Tensor.nelement", "Tensor.numel", "Tensor.numpy",
-        "Tensor.shape", "Tensor.size", "Tensor.tolist",
+        "Tensor.shape", "Tensor.size", "Tensor.tolist", "Tensor._repr_html_",
     ],
     "ops/test_random.py": ["Generator", "manual_seed"],
     "ops/test_errors.py": ["allclose", "Tensor.allclose"],

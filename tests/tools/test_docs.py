@@ -101,6 +101,19 @@ def test_every_page_of_the_reference_has_entries(page: str) -> None:
     assert "0x" not in text  # addresses would differ from build to build
 
 
+def test_faces_list_their_names_and_not_their_helpers() -> None:
+    rows = dict(line[2:-2].split(" | ") for line in docs.faces().splitlines() if line[:3] == "| `")
+    named = {
+        module.strip("`"): names.replace("`", "").split(", ") for module, names in rows.items()
+    }
+    assert {"Dense", "Conv2D", "add"} <= set(named["keras.layers"])
+    assert {"Tensor", "Linear", "mnist"} <= set(named["scratch"])
+    assert {"Variable", "constant", "reduce_sum"} <= set(named["tensorflow"])
+    assert {"Learner", "L", "untar_data"} <= set(named["fastai"])
+    flat = {name for names in named.values() for name in names} | named.keys()
+    assert not {"Any", "annotations", "TABLE", "answer", "keras.names", "keras._file"} & flat
+
+
 def test_lines_of_chinese_are_joined_and_sessions_are_marked() -> None:
     page = docs.on_page_markdown("张量，\n梯度\n```python\n>>> 1\n1\n```\n")
     assert page == "张量，梯度\n```pycon\n>>> 1\n1\n```\n"

@@ -6,7 +6,6 @@ May import: base, core, ops, data. To add a data set: a row in `TREES`.
 from __future__ import annotations
 
 import pathlib
-import random
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +17,7 @@ from pierian.compat.fastai.collection import L
 from pierian.core.tensor import Tensor
 from pierian.data import mnist
 from pierian.ops import creation
-from pierian.ops.random import manual_seed
+from pierian.ops.random import seed_everything
 
 __all__ = ["Path", "URLs", "array", "set_seed", "tensor", "to_np", "untar_data"]
 
@@ -100,6 +99,4 @@ def to_np(x: Any) -> Any:
 
 def set_seed(s: int, reproducible: bool = False) -> None:
     """Seed Python's, NumPy's and Pierian's generators; runs are reproducible in any case."""
-    random.seed(s)
-    np.random.seed(s % 2**32)
-    manual_seed(s)
+    seed_everything(s)

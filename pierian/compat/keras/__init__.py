@@ -22,6 +22,7 @@ from pierian.compat.keras.optimizers import Optimizer as Optimizer
 Input, KerasTensor, Variable = nn.Input, nn.SymbolicTensor, nn.Variable
 FILES = ("initializers", "layers", "losses", "metrics", "models", "ops", "optimizers")
 for _file in map(import_module, [f"{__name__}.{name}" for name in FILES]):
-    vars(_file).setdefault("__getattr__", answer(_file.__name__, vars(_file)))
+    own = {name: vars(_file)[name] for name in _file.__all__}
+    vars(_file).update(__getattr__=answer(_file.__name__, own), __dir__=own.keys)
 globals().update(parts.made(__name__))
 __getattr__ = answer(__name__, globals())

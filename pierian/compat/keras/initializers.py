@@ -47,6 +47,7 @@ NAMES = {"".join(word.capitalize() for word in name.split("_")): name for name i
 TABLE = {title: (FILLS[name], _names(FILLS[name])) for title, name in NAMES.items()}
 _classes = classes(__name__, Initializer, TABLE)
 globals().update(_classes)
+__all__ = ["Initializer", "get", *_classes]
 
 
 def get(initializer: Any) -> Any:

@@ -38,7 +38,9 @@ def _called(cls: Any) -> Callable[..., Any]:
 
 
 _classes = classes(__name__, Layer, TABLE)
-globals().update(_classes | {name.lower(): _called(_classes[name]) for name in MERGES})
+_functions = {name.lower(): _called(_classes[name]) for name in MERGES}
+globals().update(_classes | _functions)
+__all__ = ["Input", "Layer", *_classes, *_functions]
 for _name, _cls in _classes.items():
     _cls.__name__ = f"keras.{_name}"  # `nn` has taken the plain name in files
     nn.register(_cls)

@@ -77,6 +77,7 @@ NAMES: dict[Any, Any] = {snake(title): cls for title, cls in _classes.items()}
 NAMES |= {_functions[name]: cls for name, cls in NAMES.items()} | {c: c for c in NAMES.values()}
 NAMES |= {"mse": NAMES["mean_squared_error"], "mae": NAMES["mean_absolute_error"]}
 globals().update(_classes | _functions)
+__all__ = ["Loss", "get", *_classes, *_functions]
 
 
 def get(loss: Any) -> Any:

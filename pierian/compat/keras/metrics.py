@@ -49,4 +49,6 @@ TABLE: dict[str, type[metrics.Metric]] = {
     "MeanSquaredError": metrics.MSE, "RootMeanSquaredError": metrics.RMSE,
     "MeanAbsoluteError": metrics.MAE, "R2Score": metrics.R2,
 }  # fmt: skip
-globals().update(classes(__name__, Metric, {name: (cls, None) for name, cls in TABLE.items()}))
+_classes = classes(__name__, Metric, {name: (cls, None) for name, cls in TABLE.items()})
+globals().update(_classes)
+__all__ = ["Metric", *_classes]

@@ -14,6 +14,8 @@ from pierian.compat.keras import losses, optimizers
 from pierian.compat.keras.layer import Layer
 from pierian.compat.keras.names import refuse
 
+__all__ = ["Model", "Sequential", "load_model"]
+
 
 class Model(Layer):
     """Keras' model: `Model(inputs, outputs)`, which is an `nn.Graph`, or a subclass with `call`.

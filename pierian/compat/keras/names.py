@@ -116,7 +116,7 @@ def spelled(fn: Callable[..., Any], **names: str) -> Callable[..., Any]:
 def part(name: str, contents: Mapping[str, Any]) -> ModuleType:
     """A module that holds a table, and can be imported with dots."""
     module = ModuleType(name, "Names of the original; see the docstrings of each.")
-    vars(module).update({"__getattr__": answer(name, contents), **contents})
+    vars(module).update(contents, __getattr__=answer(name, contents), __dir__=contents.keys)
     sys.modules[name] = module
     return module
 

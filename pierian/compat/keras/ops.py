@@ -81,4 +81,4 @@ PLAIN: dict[str, Callable[..., Any]] = {  # which give no tensors
 }  # fmt: skip
 globals().update({name: symbolic(fn, f"ops.{name}") for name, fn in TABLE.items()} | PLAIN)
 TABLE |= PLAIN
-__getattr__ = answer(__name__, TABLE)
+__getattr__, __all__ = answer(__name__, TABLE), list(TABLE)

@@ -48,6 +48,7 @@ TABLE: dict[str, tuple[Any, Names]] = {
 }
 _classes = classes(__name__, Optimizer, TABLE)
 globals().update(_classes)
+__all__ = ["Optimizer", "get", *_classes]
 NAMES = {title.lower(): cls for title, cls in _classes.items()}
 
 

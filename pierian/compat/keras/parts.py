@@ -5,7 +5,6 @@ May import: data, nn, ops, train. To add one: a row in `TABLE`.
 
 from __future__ import annotations
 
-import random as python
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -27,13 +26,6 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
     labels = np.asarray(x)
     labels = labels[..., 0] if labels.ndim > 1 and labels.shape[-1] == 1 else labels
     return one_hot(as_tensor(labels), num_classes, np.float32).numpy()
-
-
-def set_random_seed(seed: int) -> None:
-    """Seed Python, NumPy and Pierian."""
-    python.seed(seed)
-    np.random.seed(seed)
-    random.manual_seed(seed)
 
 
 def register_keras_serializable(package: str = "Custom") -> Callable[[type], type]:
@@ -89,5 +81,6 @@ TABLE: dict[str, dict[str, Any]] = {
     "config": SETTINGS | {"clear_session": names.clear},
     "random": RANDOM,
     "saving": REGISTER | {"load_model": load_model},
-    "utils": REGISTER | {"set_random_seed": set_random_seed, "to_categorical": to_categorical},
+    "utils": REGISTER
+    | {"set_random_seed": random.seed_everything, "to_categorical": to_categorical},
 }

@@ -19,6 +19,7 @@ from pierian.core.tensor import Tensor as Tensor
 from pierian.core.tensor import as_tensor
 from pierian.nn import variable
 from pierian.ops.movement import matrix_transpose
+from pierian.ops.random import seed_everything
 from pierian.train.steps import compiled
 
 
@@ -85,7 +86,7 @@ globals().update(TABLE | {name: dtypes.as_dtype(name) for name in KINDS})
 __getattr__ = answer(__name__, globals())
 PARTS: dict[str, dict[str, Any]] = {
     "nn": TABLE, "math": TABLE, "linalg": {name: TABLE[name] for name in ("matmul", "norm")},
-    "random": parts.RANDOM | {"set_seed": parts.set_random_seed},
+    "random": parts.RANDOM | {"set_seed": seed_everything},
 }  # fmt: skip
 globals().update({name: part(f"{__name__}.{name}", table) for name, table in PARTS.items()})
 for _name in [name for name in sys.modules if name.startswith(keras.__name__)]:

@@ -12,15 +12,16 @@ To add a program: a file `examples/<face>_<what>.py` of at most 60 lines that ar
     NEEDS = ("mnist", "matplotlib")            data sets and packages without which it is skipped
     GOALS = {"right of 4": ">= 4"}             figure -> what it must satisfy: >= <= == and a number
     SAMPLE = {"accuracy": ">= 0.8"}            optional: GOALS under --sample; {}: not run there
+    SEEDS = 3                                  optional: figures are means over main(0), main(1) …
     def main() -> dict[str, float]: ...        runs it and gives the figures that GOALS names
 
     if __name__ == "__main__":
         print(main(), "beside", GOALS)
 
-TITLE, NEEDS, GOALS and SAMPLE are read without running the file, so they are literals. A figure may
-have several goals, in a list. Under `--sample` only programs that have SAMPLE or need no MNIST run;
-`pierian.data.mnist()` then gives the sample. A file without TITLE is no
-program but what several share. By itself one runs as `python -m examples.scratch_xor`.
+These are read without running the file, so they are literals. A figure may have several goals, in a
+list. Under `--sample` only programs that have SAMPLE or need no MNIST run, with one seed, and
+`pierian.data.mnist()` gives the sample. A file without TITLE is no program but what several share.
+By itself one runs as `python -m examples.scratch_xor`.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ LIMIT = 1_800  # seconds after which a program is given up
 Row = tuple[str, str, str, str, str, str]  # of the table
 HEAD = ("program", "figure", "got", "goal", "", "seconds")
 BAD = ("FAILED", "MISSED")
+FIELDS = ("TITLE", "NEEDS", "GOALS", "SAMPLE", "SEEDS")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Program:
     GOALS: dict[str, Any]
     NEEDS: tuple[str, ...] = ()
     SAMPLE: dict[str, Any] | None = None
+    SEEDS: int = 0  # 0: it takes none
 
     def lacks(self, sample: bool) -> str:
         """Why it cannot run here; empty when it can."""
@@ -104,8 +107,9 @@ def read(path: Path) -> Program | None:
     said = {}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         match node:
-            case ast.Assign(targets=[ast.Name(id="TITLE" | "NEEDS" | "GOALS" | "SAMPLE" as name)]):
-                said[name] = ast.literal_eval(node.value)
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                if name in FIELDS:
+                    said[name] = ast.literal_eval(node.value)
     if "TITLE" not in said:
         return None
     if "GOALS" not in said:
@@ -125,7 +129,8 @@ def run(program: Program, options: Any) -> tuple[dict[str, float], float, str]:
     if options.sample:
         apart = str(cache_folder() / "sample")  # from full data sets that were downloaded
         environment |= {"PIERIAN_DATA": "", "PIERIAN_CACHE": apart, "PIERIAN_OFFLINE": "1"}
-    command = [sys.executable, "-m", "examples", "--one", program.name]
+    seeds = min(program.SEEDS, 1) if options.sample else program.SEEDS
+    command = [sys.executable, "-m", "examples", "--one", program.name, "--seeds", str(seeds)]
     started = time.perf_counter()
     try:
         done = subprocess.run(
@@ -143,26 +148,36 @@ def run(program: Program, options: Any) -> tuple[dict[str, float], float, str]:
     return json.loads(last.removeprefix(RESULT)), seconds, ""
 
 
+def figures(name: str, seeds: int) -> dict[str, float]:
+    """What one program gives in this process, the mean over seeds."""
+    main = importlib.import_module(f"examples.{name}").main
+    found = [main(seed) for seed in range(seeds)] or [main()]
+    if seeds > 1:
+        print(*(f"seed {seed}: {given}" for seed, given in enumerate(found)), sep="\n")
+    return {key: sum(float(given[key]) for given in found) / len(found) for key in found[0]}
+
+
 def rows(program: Program, options: Any) -> Iterator[Row]:
     """Runs one program and gives its part of the table."""
     lack = program.lacks(options.sample)
     if lack:
         yield program.name, "", "", "", f"skipped: {lack}", ""
         return
-    figures, seconds, fault = run(program, options)
+    found, seconds, fault = run(program, options)
     time = f"{seconds:.1f}"
+    over = f", mean of {program.SEEDS}" if program.SEEDS > 1 and not options.sample else ""
     if fault:
         yield program.name, "", "", "", "FAILED", time
         print(fault)
     for figure, goal in () if fault else program.goals(options.sample):
-        value = figures.get(figure, float("nan"))
-        yield (program.name, figure, f"{value:.4g}", goal,
+        value = found.get(figure, float("nan"))
+        yield (program.name, f"{figure}{over}", f"{value:.4g}", goal,
                "ok" if holds(value, goal) else "MISSED", time)  # fmt: skip
 
 
 def line(row: Row) -> str:
     """A row of the table as text."""
-    widths = (28, 34, 10, 12, 8, 8)
+    widths = (28, 40, 10, 12, 8, 8)
     return " ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
@@ -173,7 +188,7 @@ def report(table: list[Row], sample: bool) -> str:
     return f"""# The programs of the texts
 
 Every program of `examples/` on {data}: what it gave, what it must give, and the seconds of its
-process, from start to end. {platform.machine()}, {os.cpu_count()} cores, Python
+process, from start to end, for all seeds. {platform.machine()}, {os.cpu_count()} cores, Python
 {platform.python_version()}; `python -m examples --markdown FILE` makes this page.
 
 {Table(head, table).markdown()}
@@ -190,10 +205,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--markdown", metavar="FILE", help="write the table into a file, too")
     parser.add_argument("--loud", action="store_true", help="show what the programs print")
     parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--seeds", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.one:
-        figures = importlib.import_module(f"examples.{options.one}").main()
-        print(f"\n{RESULT}{json.dumps({name: float(value) for name, value in figures.items()})}")
+        print(f"\n{RESULT}{json.dumps(figures(options.one, options.seeds))}")
         return 0
     chosen = [p for p in programs() if p.name.startswith(tuple(options.names) or "")]
     if options.list:

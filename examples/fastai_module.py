@@ -7,6 +7,7 @@ TITLE = "Optimizer and module"
 NEEDS = ("mnist", "PIL")
 GOALS = {"own optimizer": ">= 0.975", "SGD": ">= 0.975", "difference of weights": "<= 1e-4"}
 SAMPLE = {"own optimizer": ">= 0.92", "SGD": ">= 0.92"}
+SEEDS = 3
 
 
 class BasicOptim:

@@ -6,6 +6,7 @@ TITLE = "Ten digits, own Learner"
 NEEDS = ("mnist", "PIL")
 GOALS = {"own learner": ">= 0.97", "Learner": ">= 0.97"}
 SAMPLE = {"own learner": ">= 0.92", "Learner": ">= 0.92"}
+SEEDS = 3
 
 
 class OwnLearner:

@@ -9,6 +9,7 @@ from pierian import viz
 TITLE = "Multilayer perceptron"
 NEEDS = ("fashion-mnist", "matplotlib")
 GOALS = {"Fashion-MNIST": ">= 0.84", "slope of sigmoid at 0": "== 0.25"}
+SEEDS = 3  # one alone is off by 0.02
 
 
 def slopes(fn) -> np.ndarray:
@@ -34,12 +35,11 @@ def trained(seed: int) -> float:
     return net.evaluate(x_test / 255, y_test, verbose=0)[1]
 
 
-def main() -> dict[str, float]:
+def main(seed: int = 0) -> dict[str, float]:
     activations = [tf.nn.relu, tf.nn.sigmoid, tf.nn.tanh]
     viz.plot_function(activations, -4, 4, path=at("activations.png"))
     middle = [slopes(fn)[4] for fn in activations]
-    found = sum(trained(seed) for seed in range(3)) / 3  # one seed alone is off by 0.02
-    return {"Fashion-MNIST": found, "slope of sigmoid at 0": middle[1]}
+    return {"Fashion-MNIST": trained(seed), "slope of sigmoid at 0": middle[1]}
 
 
 if __name__ == "__main__":

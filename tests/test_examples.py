@@ -12,7 +12,7 @@ PROGRAM = """TITLE = "a program"
 NEEDS = ({needs})
 GOALS = {{"figure": [">= 1", "<= 2"]}}
 {more}
-def main():
+def main(seed=0):
     print("it says this")
     return {{"figure": {figure}}}
 """
@@ -35,6 +35,8 @@ def test_programs_say_what_they_need_and_reach_and_are_short(program: runner.Pro
         ("", "float('nan')", "", False, 1, "MISSED"),
         ("", "1 / 0", "", False, 1, "ZeroDivisionError"),
         ('"no_such_package",', "1", "", False, 0, "skipped: needs no_such_package"),
+        ("", "2 * seed", "SEEDS = 2", False, 0, "figure, mean of 2"),
+        ("", "seed + 1", "SEEDS = 2", True, 0, "figure "),
         ('"mnist",', "1", "", True, 0, "has no goals for the bundled sample"),
         ("", "2", "SAMPLE = {}", True, 0, "has no goals for the bundled sample"),
         ("", "2", "SAMPLE = {}", False, 0, "ok"),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import fit, images, loop, neighbour, record, scaling, steady, train
+from benchmarks import fit, images, lists, loop, neighbour, record, scaling, steady, train
 from benchmarks.harness import Bench, cores, machine
 
 GROUPS = {
@@ -18,6 +18,7 @@ GROUPS = {
     "fit": fit,
     "images": images,
     "loop": loop,
+    "lists": lists,
     "scaling": scaling,
     "steady": steady,
     "neighbour": neighbour,

@@ -1,15 +1,13 @@
 """Multilayer perceptrons on plain Python lists: what `pierian.compat.scratch` is measured against.
 
-    python -m benchmarks.lists            times of both, per example, and how many times faster
-
 Nothing here is used by the package. The layers do what a careful reader of the text writes, with
 list comprehensions and no more work than the mathematics asks for.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
+import json
 import math
 import random
 import sys
@@ -18,6 +16,8 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import pierian
+from benchmarks.harness import Bench, markdown, micro
 from pierian.compat import scratch
 
 Row = list[float]
@@ -200,6 +200,7 @@ def deep(kit: Any) -> Task:
     return model, kit.SoftmaxCrossEntropy(), kit.Momentum(0.01, 0.99), 784, 10
 
 
+KITS = ("lists", "ours")
 TASKS = {"xor": xor, "fizzbuzz": fizzbuzz, "logistic": logistic, "deep": deep}
 
 
@@ -234,17 +235,33 @@ def per_example(kit: Any, task: Callable[[Any], Task], seconds: float) -> float:
     return best
 
 
-def main(argv: list[str]) -> int:
-    """Prints a table of microseconds per example."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.lists")
-    parser.add_argument("--seconds", type=float, default=1.0, help="for each measurement")
-    options = parser.parse_args(argv)
-    print("| program | lists, µs | pierian.compat.scratch, µs | times faster |\n|---|--:|--:|--:|")
-    for name, task in TASKS.items():
-        ours, lists = (per_example(kit, task, options.seconds) for kit in (scratch, LISTS))
-        print(f"| {name} | {lists * 1e6:.1f} | {ours * 1e6:.1f} | {lists / ours:.1f} |")
-    return 0
+def measure(bench: Bench) -> dict[str, Any]:
+    """{"results"}: per program the least seconds of an example on lists, and of ours."""
+    found = [bench.child("pierian", "benchmarks.lists", str(bench.seconds))
+             for _ in range(bench.rounds)] if bench.wants("pierian") else []  # fmt: skip
+    results = []
+    for name in TASKS if all(found) and found else ():
+        lists, ours = (min(answer[name][kit] for answer in found) for kit in KITS)
+        results.append({"program": name, "lists": lists, "ours": ours})
+    return {"results": results}
+
+
+def table(answer: dict[str, Any]) -> str:
+    """One row per program."""
+    rows = [[r["program"], micro(r["lists"]), micro(r["ours"]), f"{r['lists'] / r['ours']:.1f}"]
+            for r in answer["results"]]  # fmt: skip
+    about = "One example of training, with networks written on plain Python lists and with "
+    heads = "program|lists, µs|pierian.compat.scratch, µs|times faster"
+    return f"{about}`pierian.compat.scratch`.\n\n{markdown(heads, rows)}"
+
+
+def main(seconds: float) -> None:
+    """Both of every program, turn about."""
+    kits = dict(zip(KITS, (LISTS, scratch), strict=True))
+    found = {name: {kit: per_example(kits[kit], task, seconds) for kit in KITS}
+             for name, task in TASKS.items()}  # fmt: skip
+    print(json.dumps(found | {"version": pierian.__version__}))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(float(sys.argv[1]))

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import train
+from benchmarks import lists, train
 from benchmarks.__main__ import main
 from benchmarks.harness import micro
+from benchmarks.lists import TASKS
 from benchmarks.workloads import WORKLOADS, make_task
 
 TINY = ["train", "--only", "xor", "--rounds", "1", "--threads", "1", "--seconds", "0"]
@@ -35,6 +36,14 @@ def test_peers_do_the_same_work_and_are_reported(
     text = path.read_text(encoding="utf-8")
     assert text.count("| xor 2-2-1") == 3  # the goal, and two peers
     assert "jax scan (xor): left out. ImportError: No jax" in text
+
+
+def test_lists_have_a_row_for_each_program(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lists", "--rounds", "1", "--seconds", "0", "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)["lists"]["results"]
+    assert [row["program"] for row in results] == [*TASKS]
+    assert all(row["lists"] > 0 and row["ours"] > 0 for row in results)
+    assert lists.table({"results": results}).count("\n| ") == len(TASKS) + 2
 
 
 def test_different_losses_are_noticed(capsys: pytest.CaptureFixture[str]) -> None:

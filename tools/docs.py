@@ -48,6 +48,7 @@ FACES = {
 BORROWED = {
     "benchmarks.md": "benchmarks/RESULTS.md",
     "scaling.png": "benchmarks/scaling.png",
+    "examples.md": "examples/RESULTS.md",
     "zh/readme.md": "README.zh-CN.md",
     "changelog.md": "CHANGELOG.md",
     "contributing.md": "CONTRIBUTING.md",

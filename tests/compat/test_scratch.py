@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import lists
 from benchmarks.lists import LISTS, TASKS
 from pierian.compat import scratch
 from pierian.compat.scratch import (
@@ -67,13 +66,6 @@ HELPERS = [
 @pytest.mark.parametrize(("got", "expected"), HELPERS)
 def test_helpers_give_what_the_text_says(got: Any, expected: Any) -> None:
     assert got == expected and type(got) is type(expected)
-
-
-def test_benchmark_prints_a_row_for_each_program(capsys: pytest.CaptureFixture[str]) -> None:
-    assert lists.main(["--seconds", "0"]) == 0
-    rows = capsys.readouterr().out.splitlines()[2:]
-    assert [row.split()[1] for row in rows] == [*TASKS]
-    assert all(float(cell) > 0 for row in rows for cell in row.split("|")[2:5])
 
 
 def linears(model: Any) -> list[Any]:

@@ -8,6 +8,7 @@ is recorded itself and can be differentiated again. Broadcasting is undone here 
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 
 from pierian.base.dtypes import is_floating
 from pierian.base.errors import DtypeError, GradError, ShapeError, message
+from pierian.base.notice import notice
 from pierian.core.graph import Symbol
 from pierian.core.primitive import REGISTRY
 from pierian.core.tensor import (
@@ -133,15 +135,58 @@ def seed(where: str, tensor: Tensor, gradient: Any) -> Tensor:
     return start
 
 
+class Use:
+    """That a step of an optimizer has used a gradient; whether backward has then added to it.
+
+    Optimizers note it, so that one who forgets `zero_grad` is told. Only while nothing is traced.
+    """
+
+    def __init__(self, gradient: Tensor) -> None:
+        key = id(gradient)
+        self.gradient = weakref.ref(gradient, lambda _: used.pop(key, None))
+
+    def renew(self, added: bool) -> None:
+        """Something was done with the gradient now."""
+        self.time, self.added = next(clock), added
+
+
+used: dict[int, Use] = {}  # by the id of the gradient
+
+
+def use_of(gradient: Tensor) -> Use | None:
+    """What is known of a gradient, unless somebody has filled it with zeros since then."""
+    use = used.get(id(gradient))
+    if use is not None and written_after(gradient.value, use.time):
+        del used[id(gradient)]
+        return None
+    return use
+
+
+def note_use(where: str, gradient: Tensor) -> None:
+    """A step uses `gradient`; says so once when it holds the sum of those of several steps."""
+    if mode.tracer is not None:
+        return
+    use = use_of(gradient)
+    if use is None:
+        use = used[id(gradient)] = Use(gradient)
+    elif use.added:
+        notice(f"{where}: gradients of the last step are still in those of this one. Call "
+               "optimizer.zero_grad() before backward().")  # fmt: skip
+    use.renew(added=False)
+
+
 def _accumulate(leaf: Tensor, g: Tensor, taken: set[int]) -> None:
     """Add `g` to `leaf.grad`; memory that someone else may hold is copied first."""
     value = g.value
     if leaf._grad is not None:
+        use = use_of(leaf._grad)
         total = bind("add", leaf._grad, g)
         if mode.grad:
             leaf.grad = total
         else:
             assign(leaf._grad, total, "backward")
+            if use is not None:
+                use.renew(added=True)
         return
     shared = value in mode.tracer.views if type(value) is Symbol else value.base is not None
     if shared or id(value) in taken:

@@ -19,7 +19,7 @@ import numpy as np
 from pierian.base import trees
 from pierian.base.dtypes import float64, is_floating
 from pierian.base.errors import CheckpointError, DtypeError, GradError, lookup, message
-from pierian.core.autodiff import enable_grad, no_grad
+from pierian.core.autodiff import enable_grad, no_grad, note_use
 from pierian.core.tensor import Tensor, as_tensor, assign, bind, make
 from pierian.ops.elementwise import where
 from pierian.ops.operands import cast
@@ -195,6 +195,8 @@ class Optimizer:
         for group in self.param_groups:
             together: dict[Tensor, list[tuple[Tensor, Tensor]]] = {}
             active = [(p, p.grad) for p in group["params"] if p.grad is not None]
+            for _, g in active[:1]:
+                note_use(f"{self.name}.step", g)
             self._begin(group, [p for p, _ in active])
             for p, g in active:
                 count = self.state[p]["step"]

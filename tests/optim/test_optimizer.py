@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import pierian as pr
+from pierian.base import notice
 from pierian.base.errors import CheckpointError, DtypeError, GradError
 from pierian.core.tensor import Tensor
 from pierian.optim import SGD, Adagrad, Adam, AdamW, Group, Optimizer, RMSprop
@@ -38,6 +39,34 @@ def test_parameters_come_in_every_form() -> None:
     named = Adam({"w": p, "b": q}).param_groups[0]
     assert named["params"] == (p, q)
     assert named["param_names"] == ["w", "b"]
+
+
+@pytest.mark.parametrize(
+    ("between", "told"),
+    [
+        (lambda w, optimizer: None, True),
+        (lambda w, optimizer: optimizer.zero_grad(), False),
+        (lambda w, optimizer: optimizer.zero_grad(set_to_none=False), False),
+        (lambda w, optimizer: w.grad.zero_(), False),
+        (lambda w, optimizer: setattr(w, "grad", None), False),
+        # the gradients of another loss were added, and then dropped
+        (lambda w, optimizer: ((w * w).sum().backward(), w.grad.zero_()), False),
+    ],
+)
+def test_a_forgotten_zero_grad_is_told_once(
+    between: Any, told: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    notice.said.clear()
+    w = pr.tensor([1.0, 2.0], requires_grad=True)
+    optimizer = SGD([w], lr=0.1)
+    for _ in range(3):
+        (w * 2).sum().backward()
+        (w * 2).sum().backward()  # two backward passes for one step are a choice
+        optimizer.step()
+        between(w, optimizer)
+    said = capfd.readouterr().err
+    assert said.count("SGD.step: gradients of the last step are still in") == told
+    assert not told or "Call optimizer.zero_grad() before backward()" in said
 
 
 def test_groups_have_settings_of_their_own() -> None:

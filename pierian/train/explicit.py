@@ -216,8 +216,11 @@ class Chain:
 
     @property
     def parts(self) -> list[Any]:
-        """Rows, and layers that must run by themselves."""
+        """Rows, and layers that must run by themselves. Raises: TypeError for what is no layer."""
         if self.layers != self._known:
+            given = self.layers if isinstance(self.layers, Sequence) else [[self.layers]]
+            for layer in given:
+                check_has(type(self).__name__, layer, "forward", "[Tanh(), Sigmoid()], a list")
             self._known, self._parts = [*self.layers], []
             for together, some in groupby(self._known, _joins):
                 layers = [*some]
@@ -241,6 +244,15 @@ class Chain:
         for part in reversed(self.parts):
             g = part.backward(g)
         return g
+
+
+def check_has(where: str, thing: Any, method: str, right: str) -> None:
+    """Raises TypeError unless `thing` is an object with a method, such as `right` has."""
+    if isinstance(thing, type) or not hasattr(thing, method):
+        raise TypeError(
+            message(where, f"it needs an object with a method {method}", right, thing,
+                    "Make one, with parentheses, and put layers into a list")
+        )  # fmt: skip
 
 
 def _joins(layer: Any) -> bool:
@@ -325,6 +337,9 @@ def loop(model: Any, xs: Any, ys: Any, loss: Any, optimizer: Any = None) -> tupl
         raise ShapeError(
             message("loop", "each image needs a label", len(xs), len(ys), "Cut both alike")
         )
+    check_has("loop", loss, "gradient", "a loss like SSE()")
+    if optimizer is not None:
+        check_has("loop", optimizer, "step", "an optimizer like GradientDescent(0.1)")
     right, total, mean, accuracy = 0, 0.0, float("nan"), float("nan")
     with trange(len(xs)) as bar:
         for i in bar:

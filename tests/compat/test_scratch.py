@@ -400,6 +400,18 @@ MISTAKES = {
     "optimizer without step": (lambda: Optimizer().step(Tanh()), NotImplementedError, "def step"),
     "new shape": (lambda: Linear(1, 2).b.__setitem__(slice(None), [1.0]), ValueError, "as many"),
     "append": (lambda: Linear(1, 2).b.append(1.0), TypeError, "Change a copy"),
+    "no list of layers": (lambda: Sequential(Tanh()).forward([1]), TypeError, "into a list"),  # type: ignore[arg-type]
+    "layer without ()": (lambda: Sequential([Tanh]).forward([1]), TypeError, "parentheses"),  # type: ignore[list-item]
+    "function as layer": (
+        lambda: Sequential([scratch.tanh]).forward([1]), TypeError, "a method forward",  # type: ignore[list-item]
+    ),
+    "loss without ()": (
+        lambda: scratch.loop(Linear(1, 1), [[1]], [[1]], SSE), TypeError, "parentheses",  # type: ignore[arg-type]
+    ),
+    "optimizer without ()": (
+        lambda: scratch.loop(Linear(1, 1), [[1]], [[1]], SSE(), GradientDescent),  # type: ignore[arg-type]
+        TypeError, "GradientDescent",
+    ),
     "images, labels": (
         lambda: scratch.loop(Linear(1, 1), [[1]], [], SSE()), ValueError, "each image",
     ),

@@ -1,9 +1,10 @@
 """Pierian: tensors, gradients, layers, training. `import pierian as pr`."""
 
 import importlib as _importlib
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
-from pierian import data, io, metrics, models, nn, optim, train
+from pierian import data, nn, optim
 from pierian.base.dtypes import (
     bool_,
     complex64,
@@ -46,8 +47,6 @@ from pierian.core.function import Function, custom_vjp
 from pierian.core.tape import GradientTape
 from pierian.core.tensor import Tensor
 from pierian.core.transform import grad, hessian, jacobian, jvp, value_and_grad, vjp
-from pierian.io import load, load_weights, save, save_weights
-from pierian.nn.debug import debug
 from pierian.nn.parameter import Buffer, Parameter
 from pierian.nn.registry import register
 from pierian.ops import methods as _methods  # noqa: F401 (puts the methods on Tensor)
@@ -217,11 +216,35 @@ cat, clamp, view = concat, clip, reshape
 _keep_freed_memory()
 
 
+if _TYPE_CHECKING:
+    from pierian import io, metrics, models, train
+    from pierian.compiler.jit import jit
+    from pierian.io import load, load_weights, save, save_weights
+    from pierian.nn.debug import debug
+
+# What takes long to import, and is imported when it is first asked for
+_LATE = {
+    "debug": lambda: _importlib.import_module("pierian.nn.debug").debug,
+    "io": lambda: _importlib.import_module("pierian.io"),
+    "jit": lambda: _importlib.import_module("pierian.compiler.jit").jit,
+    "load": lambda: _importlib.import_module("pierian.io").load,
+    "load_weights": lambda: _importlib.import_module("pierian.io").load_weights,
+    "metrics": lambda: _importlib.import_module("pierian.metrics"),
+    "models": lambda: _importlib.import_module("pierian.models"),
+    "save": lambda: _importlib.import_module("pierian.io").save,
+    "save_weights": lambda: _importlib.import_module("pierian.io").save_weights,
+    "train": lambda: _importlib.import_module("pierian.train"),
+}
+
+
 def __getattr__(name: str) -> _Any:
-    """The compiler is imported when first asked for, since LLVM is large."""
-    if name != "jit":
+    if name not in _LATE:
         raise _absent(name)
-    return _importlib.import_module("pierian.compiler.jit").jit
+    return _LATE[name]()
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 __all__ = [

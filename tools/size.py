@@ -37,7 +37,7 @@ class Budget:
 
 
 BUDGETS = (
-    Budget((ROOT, "__main__"), 450),  # one public name a line, twice
+    Budget((ROOT, "__main__"), 470),  # one public name a line, twice; and what is imported late
     Budget(("base",), 640),  # with packages imported late, advice for names of PyTorch, live lists
     Budget(("core",), 1_750),  # with the trace of guards, parsed graphs, onlookers, HTML
     # with convolution and pooling; op blocks are rows of a table, not prose

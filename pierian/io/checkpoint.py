@@ -104,11 +104,11 @@ def _state(contents: Contents, where: str) -> dict[str, Any]:
 
 def checkpoints(folder: Any) -> list[Path]:
     """The checkpoints of a folder, by their number of steps."""
-    found = [path for path in Path(folder).glob(PATTERN) if steps_of(path) >= 0]
-    return sorted(found, key=steps_of)
+    found = [path for path in Path(folder).glob(PATTERN) if step_of(path) >= 0]
+    return sorted(found, key=step_of)
 
 
-def steps_of(path: Path) -> int:
+def step_of(path: Path) -> int:
     """The number of steps in the name of a checkpoint; -1 for other names."""
     number = path.stem.rpartition("-")[2]
     return int(number) if number.isdecimal() else -1

@@ -21,7 +21,7 @@ from pierian.io.checkpoint import (
     load_checkpoint,
     newest,
     save_checkpoint,
-    steps_of,
+    step_of,
 )
 from pierian.train import state
 from pierian.train.callback import Callback
@@ -84,7 +84,7 @@ class ModelCheckpoint(Callback):
     def after_resume(self, run: Any) -> None:
         """Set aside what was saved later than what is resumed."""
         for later in checkpoints(self.folder):
-            if steps_of(later) > run.step:
+            if step_of(later) > run.step:
                 with contextlib.suppress(OSError):
                     later.replace(later.with_name(later.name + ASIDE))
 

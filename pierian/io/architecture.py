@@ -137,7 +137,7 @@ class Builder:
         model = self.new(node, "")
         for parent, name, first in self.shared:
             _put(self.made[parent], name, self.made[first])
-        for module in list(model.modules()):
+        for module in list(Module.modules(model)):
             for name, child in module.named_children():
                 setattr(module, name, child)  # tells it its place, which a stand-in may have had
         return model

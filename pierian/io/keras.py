@@ -51,7 +51,7 @@ def from_keras(model: Module, weights: Any) -> None:
 def tensors(model: Module) -> Iterator[tuple[Tensor, list[int]]]:
     """The parameters and buffers, layer by layer, and how Keras orders the axes of each."""
     model.named_parameters()  # for its check
-    for module in model.modules():
+    for module in Module.modules(model):
         for name, tensor in vars(module).items():
             if isinstance(tensor, Parameter | Buffer) and name != UNKNOWN:
                 axes = list(range(tensor.ndim))

@@ -233,3 +233,39 @@ class ModuleDict(Container):
         part = self[key]
         delattr(self, key)
         return part
+
+
+class Collecting(Module):
+    """A module whose plain lists and dicts of modules are part of it, as in Keras.
+
+    They become a ModuleList or ModuleDict: full ones when they are assigned, those that are filled
+    later when somebody asks for the parts.
+
+    >>> from pierian.nn.layers import Linear
+    >>> class Net(Collecting):
+    ...     def __init__(self):
+    ...         self.blocks = []
+    ...         self.blocks.append(Linear(3, 2))
+    >>> [name for name, _ in Net().named_parameters()]
+    ['blocks.0.weight', 'blocks.0.bias']
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, _collected(value))
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules that are attributes, with their names."""
+        for name, value in list(self.__dict__.items()):
+            if (parts := _collected(value)) is not value:
+                setattr(self, name, parts)
+        return super().named_children()
+
+
+COLLECTIONS: dict[type, Any] = {list: ModuleList, dict: ModuleDict}
+
+
+def _collected(value: Any) -> Any:
+    parts = value.values() if type(value) is dict else value
+    if type(value) in COLLECTIONS and value and all(isinstance(part, Module) for part in parts):
+        return COLLECTIONS[type(value)](value)
+    return value

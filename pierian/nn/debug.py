@@ -168,7 +168,7 @@ def debug(
         model.build(x)
     given = tuple(x) if isinstance(x, tuple | list) else (x,)
     inputs = [model._tensor(a) if isinstance(a, np.ndarray) else a for a in given]
-    before = [(module, dict(vars(module))) for module in model.modules()]
+    before = [(module, dict(vars(module))) for module in Module.modules(model)]
     watch = Watch(model)
     value: float | None = None
     found: dict[Any, Tensor] = {}
@@ -212,7 +212,7 @@ class Watch:
         self.rows: list[LayerRow] = []
         self.last: Any = None
         self.paths = {id(module): path for path, module in model.named_modules()}
-        self.handles = [module.register_forward_hook(self.look) for module in model.modules()]
+        self.handles = [module.register_forward_hook(self.look) for module in Module.modules(model)]
 
     def look(self, module: Module, args: Any, output: Any) -> None:
         """A row, unless the module only hands on what the last of its parts gave."""
@@ -288,7 +288,7 @@ def _listed(names: list[str]) -> str:
 
 def _mixed_modes(model: Module, _: Any, __: Any) -> Iterator[str]:
     words = {True: "training", False: "eval"}
-    for parent in model.modules():
+    for parent in Module.modules(model):
         for child in parent.children():
             if child.training != parent.training:
                 verb = "train" if parent.training else "eval"

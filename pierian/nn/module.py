@@ -53,7 +53,7 @@ class Handle:
 @contextlib.contextmanager
 def modes_kept(model: Module) -> Iterator[None]:
     """Whatever happens inside, every module is in its own mode (train or eval) again after it."""
-    before = [(module, module.training) for module in model.modules()]
+    before = [(module, module.training) for module in Module.modules(model)]
     try:
         yield
     finally:
@@ -319,7 +319,10 @@ class Module:
             yield from child._walk(f"{prefix}.{name}" if prefix else name)
 
     def modules(self) -> Iterator[Module]:
-        """The module itself and everything below, each once."""
+        """The module itself and everything below, each once.
+
+        Pierian itself writes `Module.modules(model)`: users' classes may have a list `modules`.
+        """
         return (module for _, module in self.named_modules())
 
     def get_submodule(self, path: str) -> Module:
@@ -341,7 +344,7 @@ class Module:
 
         Raises:  ShapeError when a layer still waits for its first input to create its own.
         """
-        for module in self.modules():
+        for module in Module.modules(self):
             if not module._built:
                 raise ShapeError(
                     message(module.where(), "parameters exist once the input size is known",
@@ -373,7 +376,7 @@ class Module:
 
     def train(self, mode: bool = True) -> Self:
         """Behave as in training (dropout drops …), or not."""
-        for module in self.modules():
+        for module in Module.modules(self):
             object.__setattr__(module, "training", mode)
         return self
 
@@ -488,7 +491,7 @@ class Module:
     @property
     def built(self) -> bool:
         """Whether every layer knows its sizes and has its parameters."""
-        return all(module._built for module in self.modules())
+        return all(module._built for module in Module.modules(self))
 
     def build(self, input_shape: Any) -> Self:
         """Create the parameters that wait for a first input, by running on a zero example.

@@ -156,7 +156,7 @@ def _total(numbers: list[int | None]) -> int | None:
 def run_once(model: Any, input_shape: Any = None, counter: Counter | None = None) -> None:
     """Call `model` on a zero example (or a sample), changing nothing but what is not yet built."""
     known = model.input_shape if model._inputs is None else model._inputs
-    modules = list(model.modules())
+    modules = [module for _, module in model.named_modules()]
     with contextlib.ExitStack() as after, no_grad():
         for module in modules:
             after.callback(setattr, module, "training", module.training)

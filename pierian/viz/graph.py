@@ -297,7 +297,7 @@ def _of_model(
         if is_floating(x.dtype):
             x.requires_grad_()
             names[x.node] = "input" if len(given) == 1 else f"input {i}"
-    before = [(module, dict(vars(module))) for module in model.modules()]
+    before = [(module, dict(vars(module))) for module in Module.modules(model)]
     calls: list[Call] = []
     _listen(model, calls)
     try:

@@ -47,7 +47,7 @@ def plot_loss_surface(
     directions = [[_direction(random, value) for _, value in kept] for _ in range(2)]
     at = np.linspace(-span, span, points)
     z = np.empty((points, points))
-    modes = [(module, module.training) for module in model.modules()]
+    modes = [(module, module.training) for module in Module.modules(model)]
     given, target = as_tensor(x), as_tensor(y)
     try:
         model.eval()

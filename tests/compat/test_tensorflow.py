@@ -108,3 +108,31 @@ def test_a_loop_by_hand_finds_the_line(step):
     w, b = line(step)
     assert np.allclose(w.ravel(), [2.0, -3.4], atol=1e-3)
     assert np.allclose(b, 4.2, atol=1e-3)
+
+
+class Chain(tf.keras.Model):
+    """A list under the name of a method of every module, filled after it was assigned."""
+
+    def __init__(self, *blocks):
+        super().__init__()
+        self.modules, self.named = [], {}
+        for block in blocks:
+            self.modules.append(block)
+        self.named["last"] = tf.keras.layers.Dense(1)
+
+    def call(self, x):
+        for block in self.modules:
+            x = block(x)
+        return self.named["last"](x)
+
+
+def test_layers_in_lists_and_dicts_that_are_filled_later_are_trained():
+    x = np.random.default_rng(0).normal(size=(64, 3)).astype("float32")
+    model = Chain(tf.keras.layers.Dense(4, activation=tf.nn.relu), tf.keras.layers.Dense(2))
+    assert model(x).shape == (64, 1)
+    assert [w.shape for w in model.weights] == [(4, 3), (4,), (2, 4), (2,), (1, 2), (1,)]
+    before = model.get_weights()
+    model.compile("sgd", "mse")
+    model.fit(x, x[:, :1] + 1, verbose=0)
+    model.summary()
+    assert all((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))

@@ -18,14 +18,15 @@ from pierian.base.errors import message
 from pierian.compat.keras.names import HINTS, arguments, refuse, snake
 from pierian.core.tensor import Tensor
 from pierian.io.keras import from_keras, tensors, to_keras
-from pierian.nn import Module, ModuleList, Parameter, Variable
+from pierian.nn import Module, Parameter, Variable
+from pierian.nn.containers import Collecting
 from pierian.nn.module import modes_kept
 
 names: Counter[str] = Counter()  # of layers that were not given one, as `clear_session` forgets
 NAME = "$name"  # under which configs keep the name
 
 
-class Layer(Module):
+class Layer(Collecting):
     """Keras' base of layers. Subclasses write `call`, and `build` where weights need sizes.
 
     As in Keras, calling a layer is inference unless `training=True` is passed or `fit` runs.
@@ -96,8 +97,6 @@ class Layer(Module):
         return forward(*args, **kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, list) and value and all(isinstance(part, Module) for part in value):
-            value = ModuleList(value)  # Keras tracks layers in lists
         if name != "built":  # which Keras' builds assign
             super().__setattr__(name, value)
 

@@ -342,6 +342,7 @@ def alias(tensor: Tensor) -> Tensor:
                     "float16, float32 or float64", tensor.dtype, "Cast with .float() first")
         )  # fmt: skip
     out = make(tensor.value)
+    out.base = tensor  # whose memory may be another one when a trace of this is run
     if tensor.node is None:
         return out.requires_grad_()
     node = Node()

@@ -633,6 +633,14 @@ def test_gradients_of_compiled_functions_against_finite_differences() -> None:
     gradcheck(pr.jit(lambda x, w: pr.tanh(x @ w.T).sum(0)), POINT.unsqueeze(0), w)
 
 
+def test_gradients_by_captured_tensors_follow_new_data() -> None:
+    w = pr.tensor([2.0, 3.0])
+    slope = pr.jit(lambda: pr.grad(lambda w: (w * w).sum())(w))
+    for data in ([2.0, 3.0], [5.0, 7.0]):
+        w.data = pr.tensor(data)
+        assert slope().tolist() == [2 * x for x in data]
+
+
 def test_tapes_see_arguments_and_captured_tensors() -> None:
     w = pr.tensor([2.0, 3.0])
     fn = pr.jit(lambda x: w * x * x)

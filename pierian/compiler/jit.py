@@ -212,6 +212,13 @@ class Jit:
 
     # Compiling
 
+    def find(self, *args: Any, **kwargs: Any) -> tuple[Entry | None, list[np.ndarray]]:
+        """The program for these arguments and the arrays to run it on; None: it runs eagerly."""
+        leaves: list[Any] = []
+        if self.reason:
+            return None, leaves
+        return self._find(self._key(args, kwargs, leaves), leaves, args, kwargs)
+
     def _find(
         self, key: Any, leaves: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Entry | None, list[np.ndarray]]:

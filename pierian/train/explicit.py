@@ -171,13 +171,17 @@ class Pass:
             y = layer.apply(x, *layer.tensors)
         return y
 
-    @cached_property
-    def backward(self) -> Fixed:
+    def backward(self, g: np.ndarray) -> list[np.ndarray]:
         """From the gradient by the output to that by the input."""
         for layer, _ in self.steps:
             for tensor in layer.tensors:
                 if tensor.grad is None:
                     tensor.grad = make(np.zeros_like(tensor.value))
+        return self.back(g)
+
+    @cached_property
+    def back(self) -> Fixed:
+        """The same, compiled, for tensors that have gradients."""
         return Fixed(self._backward, make(np.zeros(self.shape, self.dtype)))
 
     def _backward(self, g: Tensor) -> Tensor:
@@ -217,11 +221,17 @@ class Chain:
     @property
     def parts(self) -> list[Any]:
         """Rows, and layers that must run by themselves. Raises: TypeError for what is no layer."""
-        if self.layers != self._known:
-            given = self.layers if isinstance(self.layers, Sequence) else [[self.layers]]
+        given = [*self.layers] if isinstance(self.layers, list | tuple) else [[self.layers]]
+        if given != self._known:
+            where = type(self).__name__
             for layer in given:
-                check_has(type(self).__name__, layer, "forward", "[Tanh(), Sigmoid()], a list")
-            self._known, self._parts = [*self.layers], []
+                check_has(where, layer, "forward", "[Tanh(), Sigmoid()], a list")
+            if len({*map(id, given)}) < len(given):
+                raise ValueError(
+                    message(where, "a layer remembers one input", "each layer once",
+                            "one that is there twice", "Make another: [Tanh(), Tanh()]")
+                )  # fmt: skip
+            self._known, self._parts = given, []
             for together, some in groupby(self._known, _joins):
                 layers = [*some]
                 self._parts += [layers[0].in_row(layers)] if together else layers

@@ -68,3 +68,13 @@ def test_an_index_outside_is_an_error_at_every_call() -> None:
         with pytest.raises(IndexError):
             fixed([wrong])
     assert fixed([0])[0] == [1.0]
+
+
+def test_tensors_from_outside_may_get_other_memory() -> None:
+    w = pr.tensor([2.0, 3.0])
+    forward = Fixed(lambda x: w * x, pr.zeros(2))
+    slope = Fixed(lambda x: pr.grad(lambda w: (w * w * x).sum())(w), pr.zeros(2))
+    for data in ([2.0, 3.0], [5.0, 7.0], np.array([11.0, 13.0], np.float64), [2.0, 3.0]):
+        w.data = pr.tensor(data)
+        assert forward([1.0, 10.0])[0].tolist() == [data[0], 10 * data[1]]
+        assert slope([1.0, 10.0])[0].tolist() == [2 * data[0], 20 * data[1]]

@@ -152,6 +152,27 @@ def test_steps_follow_settings_and_begin_anew_for_other_tensors() -> None:
             assert w.item() == expected
 
 
+def test_tensors_and_gradients_may_get_other_memory() -> None:
+    layer, step = Affine(1, 1, np.float32), Steps(optim.SGD)
+    w, b = layer.tensors
+    b.zero_()
+    for lost in (False, True, False):
+        w.data = pr.tensor([[3.0]])
+        w.grad = None if lost else w.grad
+        assert layer.forward(np.array([5.0], np.float32)) == [15.0]
+        assert layer.backward(np.ones(1, np.float32)) == [3.0]
+        assert w.grad is not None and w.grad.item() == 5.0
+        step(layer.tensors, lr=0.5)
+        assert (w.item(), b.item()) == (0.5, -0.5)
+        b.zero_()
+
+
+def test_layers_of_a_chain_may_be_in_a_tuple() -> None:
+    layers: Any = (Bend(), Bend())
+    chain = Chain(layers)
+    assert chain.parts is chain.parts
+
+
 def test_the_loop_learns_with_an_optimizer_and_only_then() -> None:
     class Squares:
         measured = Measured(F.mse_loss)
@@ -185,6 +206,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "no apply": (lambda: Explicit().forward(np.ones(1)), "def apply"),
     "no gradients": (lambda: Steps(optim.SGD)([pr.zeros(1)], lr=1.0), "backward must come before"),
+    "a layer twice": (lambda: Chain([bend := Bend(), bend]).forward(1), "Make another"),
     "labels": (lambda: loop(Bend(), [1], [], None), "each image"),
 }
 
@@ -192,5 +214,5 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistakes_are_told_how_to_mend(name: str) -> None:
     act, words = MISTAKES[name]
-    with pytest.raises((pr.PierianError, NotImplementedError), match=words):
+    with pytest.raises((pr.PierianError, NotImplementedError, ValueError), match=words):
         act()

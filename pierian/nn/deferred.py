@@ -47,6 +47,8 @@ def once(build: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 def from_json(told: Any) -> Any:
     """The shape, or shapes, that JSON has made lists of."""
+    if isinstance(told, dict):
+        return {name: from_json(part) for name, part in told.items()}
     return tuple(map(from_json, told)) if isinstance(told, list) else told
 
 

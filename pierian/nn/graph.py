@@ -1,7 +1,7 @@
 """Graph: a model with branches, made by calling layers on symbolic tensors.
 
-May import: base, core, module, registry, symbolic. What is called on what is kept as a list of
-steps, whose arguments are numbers of values: the inputs first, then what every step gives.
+May import: base, core, module, parameter, registry, symbolic. What is called on what is kept as a
+list of steps, whose arguments are numbers of values: the inputs first, then what each step gives.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pierian.base.dtypes import as_dtype
 from pierian.base.errors import message
 from pierian.core.primitive import Spec
 from pierian.nn.module import Module
+from pierian.nn.parameter import Parameter
 from pierian.nn.registry import encode
 from pierian.nn.symbolic import Call, SymbolicTensor, function
 
@@ -25,7 +26,8 @@ class Place:
         self.number = number
 
 
-Step = tuple[str, list[Any], dict[str, Any]]  # the name of a part or function, its arguments
+# the name of a part (a number) or function, its arguments, how many values it gives
+Step = tuple[str, list[Any], dict[str, Any], int]
 
 
 class Graph(Module):
@@ -34,7 +36,8 @@ class Graph(Module):
     Shapes:  those of the inputs (in a list, or one by one) -> those of the outputs.
     Args:    inputs   a symbolic tensor of `nn.Input`, or a list of them.
              outputs  what calls on them gave: one, or a list or dict.
-    Raises:  ValueError when outputs need an Input that is not among `inputs`.
+    Raises:  ValueError when outputs need an Input that is not among `inputs`; TypeError for what
+             is not symbolic, and for parameters that belong to no layer.
 
     >>> from pierian.nn import Input, Linear, ReLU
     >>> x = Input((8,))
@@ -48,6 +51,13 @@ class Graph(Module):
     outputs: Any
 
     def __init__(self, inputs: Any, outputs: Any) -> None:
+        for x in [inputs] if isinstance(inputs, dict) else trees.leaves([inputs, outputs]):
+            if not isinstance(x, SymbolicTensor):
+                raise TypeError(
+                    message("Graph", "it leads from symbolic tensors to symbolic tensors",
+                            "one or a list of nn.Input, and what calls on them gave",
+                            f"a {type(x).__name__}", "Begin with x = nn.Input((784,))")
+                )  # fmt: skip
         calls = list(_ordered(inputs, outputs))
         modules = dict.fromkeys(call.fn for call in calls if isinstance(call.fn, Module))
         names = {module: str(i) for i, module in enumerate(modules)}
@@ -60,9 +70,17 @@ class Graph(Module):
         for module, name in names.items():
             self.add_module(name, module)
         self.steps = [
-            (names.get(call.fn, call.fn), placed(list(call.args)), placed(call.kwargs))
+            (names.get(call.fn, call.fn), placed(list(call.args)), placed(call.kwargs),
+             len(call.outputs))
             for call in calls
-        ]
+        ]  # fmt: skip
+        own = {id(parameter) for _, parameter in self._named(Parameter)}
+        if any(isinstance(x, Parameter) and id(x) not in own for x in trees.leaves(self.steps)):
+            raise TypeError(
+                message("Graph", "parameters must be part of a layer, or nothing would train them",
+                        "layers", "a parameter by itself in a call",
+                        "Make it an attribute of an nn.Module whose forward uses it")
+            )  # fmt: skip
         self.outputs = placed(outputs)
         self.input_shape = tuple(Spec(x.shape[1:], x.dtype) for x in trees.leaves(inputs))
         self._arguments = (), {}  # symbolic tensors lead to all that was ever called on them
@@ -70,19 +88,27 @@ class Graph(Module):
     def forward(self, *inputs: Any) -> Any:
         """The outputs for `inputs`."""
         values = trees.leaves(inputs)
-        if len(values) != len(self.input_shape):
+        if len(values) != len(self.input_shape) or any(isinstance(x, dict) for x in inputs):
             raise TypeError(
                 message(self.where(), "there must be a tensor per Input", len(self.input_shape),
-                        len(values), "Pass them in the order of Graph(inputs, outputs)")
+                        [type(x).__name__ for x in inputs],
+                        "Pass them in the order of Graph(inputs, outputs)")
             )  # fmt: skip
 
         def now(x: Any) -> Any:
             return values[x.number] if isinstance(x, Place) else x
 
-        for name, *given in self.steps:
+        for name, *given, count in self.steps:
             args, kwargs = trees.map_tree(now, given)
-            fn = self.__dict__.get(name) or function(name)
-            values.extend(trees.leaves(fn(*args, **kwargs)))
+            fn = self.__dict__[name] if name.isdigit() else function(name)
+            found = trees.leaves(fn(*args, **kwargs))
+            if len(found) != count:
+                raise TypeError(
+                    message(self.where(), f"step {name} must give what it gave an Input, in "
+                            "training and in use", f"{count} tensors", len(found),
+                            "Give the same in both")
+                )  # fmt: skip
+            values.extend(found)
         return trees.map_tree(now, self.outputs)
 
     def config(self) -> dict[str, Any]:
@@ -117,8 +143,6 @@ class Graph(Module):
                 return {kind: self._told(parts(value))}
         if isinstance(value, list):
             return [self._told(part) for part in value]
-        if isinstance(value, dict):
-            return {key: self._told(part) for key, part in value.items()}
         return encode(self.where(), "of a step", value, {})
 
 
@@ -128,6 +152,7 @@ KINDS: dict[str, tuple[type, Callable[[Any], list[Any]], Callable[..., Any]]] = 
     "$slice": (slice, lambda x: [x.start, x.stop, x.step], slice),
     "$tuple": (tuple, list, lambda *parts: parts),
     "$ellipsis": (type(...), lambda x: [], lambda: ...),
+    "$dict": (dict, lambda x: [list(pair) for pair in x.items()], lambda *pairs: dict(pairs)),
 }
 
 
@@ -136,9 +161,8 @@ def _found(value: Any) -> Any:
         return [_found(part) for part in value]
     if not isinstance(value, dict):
         return value
-    found = {key: _found(part) for key, part in value.items()}
-    mark = next(iter(found), "")
-    return KINDS[mark][2](*found[mark]) if mark in KINDS else found
+    [[kind, parts]] = value.items()
+    return KINDS[kind][2](*_found(parts))
 
 
 def _ordered(inputs: Any, outputs: Any) -> Iterator[Call]:

@@ -42,7 +42,8 @@ class Call:
 class SymbolicTensor:
     """Data to come, like `example`, which is a batch of one; `call` made it, None for an Input.
 
-    It has the methods and operators of tensors; their results are symbolic too.
+    It has the methods and operators of tensors, but those that change values in place; their
+    results are symbolic too.
     """
 
     __array_priority__ = 1000  # makes `ndarray + symbolic` come to us
@@ -78,7 +79,7 @@ class SymbolicTensor:
         raise _no_values("a loop")
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or not callable(getattr(Tensor, name, None)):
+        if "_" in (name[0], name[-1]) or not callable(getattr(Tensor, name, None)):
             raise AttributeError(f"a symbolic tensor has no attribute {name!r}")
         return functools.partial(_method(name), self)
 
@@ -125,7 +126,7 @@ def symbolic(fn: Callable[..., Any], name: str | None = None) -> Callable[..., A
     """
     origin = f"{fn.__module__}.{getattr(fn, '__qualname__', '<lambda>')}"
     known = name or origin
-    if "<" in known or ORIGINS.setdefault(known, origin) != origin:
+    if "<" in known or known.isdigit() or ORIGINS.setdefault(known, origin) != origin:
         raise ValueError(
             message("symbolic", "graphs know functions by name", "one of its own",
                     f"{known}, taken by {ORIGINS.get(known, 'any')}", 'Pass name="mine"')

@@ -56,6 +56,25 @@ def test_inputs_come_one_by_one_or_in_a_list():
         model(A)
 
 
+def branches() -> nn.Graph:
+    """A module without parts, a function with the name of an attribute, a tree of outputs."""
+    x = nn.Input((4,))
+    h = nn.Sequential()(nn.Dense(4)(x))
+    return nn.Graph(x, {1: [nn.symbolic(pr.exp, "steps")(h)], "two": (h, x)})
+
+
+def test_outputs_are_a_tree_of_any_keys(tmp_path):
+    model = branches()
+    model.save(tmp_path / "model")
+    for other in (model, pr.load(tmp_path / "model")):
+        out = other(A)
+        assert list(out) == [1, "two"]
+        h, x = out["two"]
+        assert np.array_equal(out[1][0], model.get_submodule("0")(A).exp())
+        assert np.array_equal(h, model.get_submodule("0")(A))
+        assert np.array_equal(x, A)
+
+
 @cases
 def test_graphs_are_saved_copied_and_pickled(make, given, tmp_path):
     model = make().eval()
@@ -126,6 +145,13 @@ def test_layers_that_merge(layer, expected):
     assert np.allclose(layer([pr.tensor(A), pr.tensor(B)]), expected, atol=1e-6)
 
 
+class Fickle(nn.Module):
+    """Gives more in training than in use."""
+
+    def forward(self, x):
+        return (x, x) if self.training else x
+
+
 MISTAKES = [
     (lambda: nn.Input((None, 4)), ValueError, "every axis"),
     (lambda: nn.Input(), ValueError, "shape=(784,)"),
@@ -137,6 +163,14 @@ MISTAKES = [
     (lambda: nn.symbolic(lambda x: x), ValueError, 'Pass name="mine"'),
     (lambda: [nn.symbolic(fn, "taken") for fn in (pr.exp, pr.log)], ValueError, "taken by"),
     (lambda: X.nonsense, AttributeError, "nonsense"),
+    (lambda: X.add_(1.0), AttributeError, "add_"),
+    (lambda: nn.symbolic(pr.exp, "0"), ValueError, 'Pass name="mine"'),
+    (lambda: nn.Graph(X, pr.tensor(A)), TypeError, "got a Tensor"),
+    (lambda: nn.Graph(A, X), TypeError, "got a ndarray"),
+    (lambda: nn.Graph({"x": X}, X), TypeError, "got a dict"),
+    (lambda: nn.Graph(X, X * 2)({"x": A}), TypeError, "in the order of"),
+    (lambda: nn.Graph(X, X * nn.Parameter(A[0])), TypeError, "nothing would train"),
+    (lambda: nn.Graph(X, Fickle()(X) * 2)(A), TypeError, "in training and in use"),
     (lambda: nn.Linear(3, 2)(X), pr.ShapeError, "in_features"),
     (lambda: nn.Graph(nn.Input((4,)), X * 2), ValueError, "Pass every Input"),
     (lambda: nn.Graph(X, X + B[:1]).config(), pr.CheckpointError, "JSON"),

@@ -14,6 +14,7 @@ import pytest
 
 import pierian as pr
 from pierian import nn
+from pierian.nn.deferred import from_json, shapes
 
 f32 = np.float32
 
@@ -520,6 +521,12 @@ def test_a_subclass_that_was_built_is_saved_with_its_shape(tmp_path):
     assert (again.seen, again.units, again.weight.shape) == ((None, 2), 3, (2, 3))
     Late(3).save(tmp_path / "unbuilt")
     assert not pr.load(tmp_path / "unbuilt").built
+
+
+def test_shapes_come_back_from_json():
+    told = shapes({"x": np.ones((5, 2)), "y": [np.ones(3)]})
+    assert told == {"x": (None, 2), "y": [(3,)]}
+    assert from_json({"x": [None, 2], "y": [[3]]}) == {"x": (None, 2), "y": ((3,),)}
 
 
 def test_a_build_that_fails_is_tried_again():

@@ -37,6 +37,7 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "after_loss": (),
     "after_grad": (),
 }
+OLDER = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
 INSIDE = ("after_pred", "after_loss", "after_grad")  # the step
 
 
@@ -234,8 +235,9 @@ class Events:
                 continue
             if _written(callback, event):
                 yield callback, getattr(callback, event)
-            if hook and _written(callback, hook):
-                yield callback, _keras(getattr(callback, hook), given)
+            for name in filter(None, (hook, OLDER.get(hook))):
+                if _written(callback, name):
+                    yield callback, _keras(getattr(callback, name), given)
 
     def __call__(self, event: str, run: Any) -> None:
         for callback, call in self.calls[event]:
@@ -292,4 +294,5 @@ def _written(callback: Callback, name: str) -> bool:
 
 
 def _keras(hook: Callable[..., None], given: list[str]) -> Callable[[Any], None]:
-    return lambda run: hook(*[getattr(run, name) for name in given])
+    none = [] if "logs" in given else [{}]  # Keras gives logs to every hook
+    return lambda run: hook(*[getattr(run, name) for name in given], *none)

@@ -413,10 +413,10 @@ def test_keras_hooks_get_their_arguments() -> None:
     heard: list[Any] = []
 
     class Keras(Callback):
-        def on_train_begin(self, logs: Any = None) -> None:
+        def on_train_begin(self, logs: Any) -> None:
             heard.append(("begin", logs, self.params["epochs"], self.params["steps"]))
 
-        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        def on_epoch_begin(self, epoch: int, logs: Any) -> None:
             heard.append((epoch, logs))
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -431,8 +431,22 @@ def test_keras_hooks_get_their_arguments() -> None:
 
     fit(network(), Keras())
     own, val = ["accuracy", "loss"], ["val_accuracy", "val_loss"]
-    epochs = [[(e, None), *[(b, own) for b in range(BATCHES)], (e, own + val)] for e in (0, 1)]
-    assert heard == [("begin", None, 3, 5), *epochs[0], *epochs[1], ("end", own + val)]
+    epochs = [[(e, {}), *[(b, own) for b in range(BATCHES)], (e, own + val)] for e in (0, 1)]
+    assert heard == [("begin", {}, 3, 5), *epochs[0], *epochs[1], ("end", own + val)]
+
+
+def test_the_older_hooks_of_keras_are_called() -> None:
+    heard: list[Any] = []
+
+    class Older(Callback):
+        def on_batch_begin(self, batch: int, logs: Any) -> None:
+            heard.append((batch, logs))
+
+        def on_batch_end(self, batch: int, logs: Any) -> None:
+            heard.append((batch, sorted(logs)))
+
+    fit(network(), Older())
+    assert heard == [(b, logs) for b in range(BATCHES) for logs in ({}, ["accuracy", "loss"])] * 3
 
 
 # Against NumPy: a linear model under the mean of squares, rows in their order

@@ -45,7 +45,7 @@ BUDGETS = (
     # its own matrix products and vector functions, and rows of instructions instead of prose
     Budget(("compiler",), 5_900, densest=15.0),
     # with what `pr.debug` shows, the layers of image models (shape arithmetic is dense), and graphs
-    Budget(("nn",), 3_220, densest=12.5),
+    Budget(("nn",), 3_240, densest=12.5),
     Budget(("models",), 190, densest=12.5),  # with new heads
     Budget(("optim",), 850),  # with optimizers that users write, and steps by gradients of a tape
     Budget(("metrics",), 500, densest=12.0),  # formulas over whole arrays

@@ -7,6 +7,7 @@ May import: base, core, ops. To add one: a function ending in `fill`; to name it
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -259,18 +260,31 @@ def make(initializer: str | Callable[[Tensor], Any], shape: Any, dtype: Any = No
     (784, 10)
     """
     sizes = tuple(shape) if np.iterable(shape) else (shape,)
-    order = (*range(2, len(sizes)), 1, 0) if len(sizes) > 1 else range(len(sizes))
     tensor = Tensor(np.empty((*sizes[::-1][:2], *sizes[:-2]), as_dtype(dtype or "float32")))
     get("make", initializer)(tensor)
-    return permute(tensor, *order)
+    return permute(tensor, *_order(len(sizes)))
 
 
-def get(where: str, initializer: str | Callable[[Tensor], Any]) -> Callable[[Tensor], Any]:
-    """The function that `initializer` names in Keras; a function is given back.
+def get(where: str, initializer: str | Callable[..., Any]) -> Callable[[Tensor], Any]:
+    """The function that fills a tensor, from its name in Keras or a function.
 
+    A function with an argument `shape` is one of Keras: it makes a tensor of shape (..., in, out),
+    for a `dtype`, which is copied in.
     Raises:  ValueError for an unknown name, naming `where`.
     """
     if callable(initializer):
-        return initializer
+        keras = "shape" in inspect.signature(initializer).parameters
+        return functools.partial(_copied_in, initializer) if keras else initializer
     name = ALIASES.get(initializer, initializer)
     return KERAS[lookup(where, "initializer", name, KERAS)]
+
+
+def _copied_in(initializer: Callable[..., Any], tensor: Tensor) -> None:
+    order = _order(tensor.ndim)
+    made = initializer([tensor.shape[axis] for axis in order], dtype=tensor.dtype)
+    fill(tensor, permute(as_tensor(made), *np.argsort(order).tolist()))
+
+
+def _order(ndim: int) -> tuple[int, ...]:
+    """The axes of (out, in, ...) as they stand in (..., in, out)."""
+    return (*range(2, ndim), *range(2)[:ndim][::-1])

@@ -294,5 +294,5 @@ def _written(callback: Callback, name: str) -> bool:
 
 
 def _keras(hook: Callable[..., None], given: list[str]) -> Callable[[Any], None]:
-    none = [] if "logs" in given else [{}]  # Keras gives logs to every hook
+    none: list[Any] = [] if "logs" in given else [{}]  # Keras gives logs to every hook
     return lambda run: hook(*[getattr(run, name) for name in given], *none)

@@ -136,3 +136,21 @@ def test_layers_in_lists_and_dicts_that_are_filled_later_are_trained():
     model.fit(x, x[:, :1] + 1, verbose=0)
     model.summary()
     assert all((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
+
+
+class Counted(tf.keras.initializers.Initializer):
+    """A user's way to start, which has no constructor: 0, 1, 2 … along the shape."""
+
+    def __call__(self, shape, dtype=None):
+        return tf.cast(tf.reshape(tf.range(int(np.prod(shape))), shape), dtype)
+
+
+def test_initializers_of_users_are_given_a_shape():
+    ones = lambda shape, dtype=None: tf.ones(shape, dtype)  # noqa: E731
+    dense = tf.keras.layers.Dense(2, kernel_initializer=Counted(), bias_initializer=ones)
+    assert dense(np.eye(3, dtype="float32")).numpy().tolist() == [[1, 2], [3, 4], [5, 6]]
+    conv = tf.keras.layers.Conv2D(2, 3, kernel_initializer=Counted())
+    conv.build((None, 5, 5, 4))
+    assert conv.get_weights()[0].ravel().tolist() == list(range(3 * 3 * 4 * 2))
+    own = tf.keras.layers.Layer().add_weight((2, 3), Counted())
+    assert own.numpy().tolist() == [[0, 1, 2], [3, 4, 5]]

@@ -20,21 +20,20 @@ SPELLED = {"mean": "mean", "std": "stddev", "a": "minval", "b": "maxval", "gain"
 
 
 class Initializer:
-    """Called with a shape it makes a tensor, called with a tensor it fills that.
+    """Called with a shape it makes a tensor; subclasses may write `__call__(shape, dtype)` alone.
 
-    The last two axes of a shape are inputs and outputs, as Keras has them; those of a tensor that
-    a layer of `pr.nn` gives are outputs and inputs.
+    The last two axes of a shape are inputs and outputs.
     """
 
-    row: tuple[Any, Names] = (None, {})
+    row: tuple[Any, Names] = (init.zeros_, {})
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         fill, names = self.row
         self.fill = partial(fill, **arguments(type(self).__name__, names, args, settings))
 
     def __call__(self, shape: Any, dtype: Any = None) -> Tensor:
-        """A tensor of this shape, or the tensor that was given, filled."""
-        return self.fill(shape) if isinstance(shape, Tensor) else init.make(self.fill, shape, dtype)
+        """A tensor of this shape."""
+        return init.make(self.fill, shape, dtype)
 
 
 def _names(fill: Callable[..., Any]) -> Names:

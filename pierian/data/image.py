@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from pierian.base.errors import DataError, DtypeError, lookup, message
+from pierian.base.errors import DataError, DtypeError, ShapeError, lookup, message
 from pierian.data.background import ahead
 from pierian.data.dataset import ArrayDataset, Dataset, Subset, random_split
 from pierian.data.transform import FORMATS, pair
@@ -252,7 +252,8 @@ def write_image_folder(
     Dtypes:  images uint8; labels integers or texts.
     Args:    parts    name of a folder -> (images, labels); `ImageFolder` reads each.
              classes  the labels that get a folder; None for all. Other images are left out.
-    Raises:  ShapeError, DtypeError for other arrays; ImportError without Pillow.
+    Raises:  ShapeError, DtypeError for other arrays; DataError for labels that no folder can be
+             called; ImportError without Pillow.
 
     >>> x, y = np.zeros((3, 8, 8), np.uint8), [0, 1, 0]
     >>> folder = write_image_folder("digits", {"train": (x, y)})
@@ -266,6 +267,7 @@ def write_image_folder(
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root.parent) as beside:
         whole = Path(beside, root.name)
+        whole.mkdir()
         for part, given in parts.items():
             images, labels = ArrayDataset(*given).arrays
             if images.dtype != np.uint8:
@@ -273,10 +275,20 @@ def write_image_folder(
                 raise DtypeError(message(where, "images must be bytes", "uint8", images.dtype, fix))
             if images.ndim == 4 and images.shape[1] in MODES.values():  # channels first
                 images = np.moveaxis(images, 1, -1)
-            if images.shape[-1] == 1:
+            if images.ndim == 4 and images.shape[-1] == 1:
                 images = images[..., 0]
-            for label in np.unique(labels).tolist() if classes is None else classes:
-                folder = whole / part / str(label)
+            if (images.ndim, *images.shape[3:]) not in ((3,), (4, 3)) or labels.ndim != 1:
+                must, fix = "there must be an image and a label each", "Reshape them"
+                shapes = "(n, h, w) or (n, h, w, 3), and (n,)"
+                got = f"{images.shape} and {labels.shape}"
+                raise ShapeError(message(where, must, shapes, got, fix))
+            labels = labels.astype(str)
+            for label in np.unique(labels) if classes is None else {str(name) for name in classes}:
+                if Path(part, label).parts != (part, label) or "." in (part[0], label[0]):
+                    must, fix = "parts and labels must be names of folders", "Rename it"
+                    got = f"{part!r} and {str(label)!r}"
+                    raise DataError(message(where, must, "no slash, no dot first", got, fix))
+                folder = whole / part / label
                 folder.mkdir(parents=True)
                 for i in np.flatnonzero(labels == label).tolist():
                     image.fromarray(images[i]).save(folder / f"{i}.png")

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from pierian.base.errors import message
+from pierian.base.errors import DataError, message
 from pierian.data.dataset import ArrayDataset, Dataset, random_split
 from pierian.data.loader import DataLoader
 
@@ -103,6 +103,10 @@ class DataLoaders:
         elif valid is not None:
             options["classes"] = folder.classes
             valid = ImageFolder(f"{path}/{valid}", **options)
+            if valid.shape != folder.shape:
+                must, fix = "pictures of both folders must have one size", "Pass size=(h, w)"
+                where = f'from_folder("{path}")'
+                raise DataError(message(where, must, folder.shape, valid.shape, fix))
         drop_last = drop_last and len(learnt) > batch_size
         rest: dict[str, Any] = {"seed": seed, "drop_last": drop_last}
         if len(folder) * math.prod(folder.shape) * np.dtype(np.float32).itemsize <= ROOM:

@@ -34,18 +34,23 @@ def to_keras(model: Module) -> list[np.ndarray]:
 def from_keras(model: Module, weights: Any) -> None:
     """Write what `get_weights` in Keras, or `to_keras`, gave into the same model.
 
-    Raises:  ShapeError when they do not fit; nothing is written then.
+    Raises:  ShapeError or DtypeError when they do not fit; nothing is written then.
     """
     own = list(tensors(model))
     wanted = [tuple([tensor.shape[axis] for axis in order]) for tensor, order in own]
+    weights = list(weights)
     found = [np.shape(array) for array in weights]
     if found != wanted:
         raise ShapeError(
             message(f"{model.where()}: weights of Keras", "there must be an array per weight",
                     wanted, found, "Build the model; pass what get_weights gives")
         )  # fmt: skip
-    for array, (tensor, order) in zip(weights, own, strict=True):
-        init.fill(tensor, as_tensor(np.asarray(array).transpose(np.argsort(order))))
+    turned = [
+        as_tensor(np.asarray(array).transpose(np.argsort(order)))
+        for array, (_, order) in zip(weights, own, strict=True)
+    ]
+    for (tensor, _), values in zip(own, turned, strict=True):
+        init.fill(tensor, values)
 
 
 def tensors(model: Module) -> Iterator[tuple[Tensor, list[int]]]:

@@ -393,7 +393,17 @@ def test_written_folders_are_made_once_and_whole(tree):
     half = root.parent / "half"
     with pytest.raises(TypeError, match=r"expected uint8, got float64\. Multiply"):
         write_image_folder(half, {"train": (x, y), "valid": (x / 255, y)})
+    for images, labels, told in (
+        (x[..., :2], y, r"expected \(n, h, w\) or"), (x, np.eye(10), r"and \(10, 10\)"),
+        (x, ["../../a", *"abcdefghi"], "names of folders"), (x, ["", *"abcdefghi"], "names of"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=told):
+            write_image_folder(half, {"train": (x, y), "valid": (images, labels)})
     assert not half.exists() and len(list(root.parent.iterdir())) == 2
+    with pytest.raises(DataError, match="names of folders"):
+        write_image_folder(half, {"..": (x, y)})
+    texts = write_image_folder(half, {"train": (x, y)}, classes=["1", 1])
+    assert len(list((texts / "train" / "1").iterdir())) == 3
 
 
 @pytest.mark.parametrize("name", ["rgb", "grey"])
@@ -433,5 +443,11 @@ def test_loaders_of_folders_hold_out_what_is_asked(tree):
     assert part.one_batch()[0].shape == (7, 3, 3, 3)
     alone = DataLoaders.from_folder(root, valid=None, mode="L")
     assert alone.valid is None and alone.one_batch()[0].shape == (10, 1, 6, 4)
+    two = write_image_folder(
+        root.parent / "sizes",
+        {"train": (RGB[None], ["0"]), "valid": (RGB[None, :3], ["0"])},
+    )
+    with pytest.raises(DataError, match="one size"):
+        DataLoaders.from_folder(two)
     with pytest.raises(DataError, match="no/such"):
         DataLoaders.from_folder("no/such")

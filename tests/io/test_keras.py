@@ -41,6 +41,8 @@ def test_what_was_given_comes_back_or_nothing_is_written() -> None:
     for wrong in (before[:-1], [before[0].T, *before[1:]]):
         with pytest.raises(pr.ShapeError, match="weights of Keras"):
             io.from_keras(made, wrong)
+    with pytest.raises(pr.DtypeError, match="number type"):
+        io.from_keras(made, [*before[:-1], np.array(list("abcd"))])
     assert all(np.array_equal(a, b) for a, b in zip(io.to_keras(made), changed, strict=True))
     with pytest.raises(pr.ShapeError, match="build"):
         io.to_keras(nn.Dense(3))

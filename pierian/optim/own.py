@@ -68,6 +68,8 @@ class Own(Optimizer):
 
     def step(self, closure: Callable[[], Any] | None = None, *, when: Tensor | None = None) -> Any:
         """A step of the user's; give what `closure`, called first, returned."""
+        if not self.param_groups:
+            raise self._empty("Call add_params first")
         loss = None if closure is None else closure()
         for group in self.param_groups:
             self._begin(group, [p for p in group["params"] if p.grad is not None])
@@ -78,7 +80,8 @@ class Own(Optimizer):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """The user's way to forget gradients."""
-        self.own.zero_grad()
+        if self.param_groups:
+            self.own.zero_grad()
         if any(p.grad is not None and bool(p.grad.any()) for p in self._parameters()):
             where, must = f"{self.name}.zero_grad", "it must forget the gradients, which add up"
             fix = "Write p.grad = None for each parameter"

@@ -177,7 +177,9 @@ class Loss:
         if self.reduction == "mean" and weight is not None:
             shape = weight.shape
         losses = self.each(y, pred, shape)
-        losses = losses if weight is None else losses * cast(weight, losses.dtype)
+        if weight is not None:
+            weight = reshape(weight, *weight.shape, *[1] * (losses.ndim - weight.ndim))
+            losses = losses * cast(weight, losses.dtype)
         if self.reduction == "none":
             return losses
         return self._collapse(losses) if self.reduction == "mean" else sum_(losses)

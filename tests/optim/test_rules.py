@@ -227,6 +227,9 @@ def test_get_takes_a_class_of_the_users_own() -> None:
         optimizer.zero_grad()
     assert q.tolist() == [2.25] and p.grad is None  # q fell by 0.5 and by 0.25
     late = optim.get(Descent, weight_decay=0.5)
+    late.zero_grad()
+    with pytest.raises(ValueError, match="Call add_params first"):
+        late.step()
     late.add_params([p])
     assert late.own.params == [p] and (late.own.lr, late.own.weight_decay) == (1e-3, 0.5)
 

@@ -949,3 +949,6 @@ def test_models_are_saved_after_epochs_and_the_best_ones_only_if_asked(tmp_path:
     assert np.array_equal(fresh.state_dict()["0.weight"].numpy(), first[0])
     with pytest.raises(ValueError, match="val_los"):
         fit(network(), train.SaveModel(tmp_path / "x", "val_los", save_best_only=True))
+    for name in ("{other:.2f}", "{", "{}"):
+        with pytest.raises(ValueError, match="SaveModel: filepath may name"):
+            fit(network(), train.SaveModel(tmp_path / name))

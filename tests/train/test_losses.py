@@ -249,5 +249,9 @@ def test_reductions_of_a_loss() -> None:
     assert loss("sum")(y, pred).item() == pytest.approx(each.sum())
     assert loss("sum")(y, pred, weight).item() == pytest.approx((each * weight).sum())
     assert loss("mean")(y, pred, weight).item() == pytest.approx((each * weight).mean())
+    rows = np.stack([y, 2 * y])  # losses (2, 2): weights are those of its first axis
+    twice = np.stack([each, 4 * each])
+    found = loss("none")(rows, np.zeros_like(rows), weight)
+    assert np.allclose(found, twice * weight[:, None])
     with pytest.raises(pr.ShapeError, match="per example"):
         losses.Loss("own", lambda y, p: ((y - p) ** 2).mean(), False, False, "sum")(y, pred)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pierian.base.errors import message
 from pierian.train.callback import Callback
 from pierian.train.callbacks.stopping import Monitor
 
@@ -46,5 +47,12 @@ class SaveModel(Callback):
 
     def after_epoch(self, run: Any) -> None:
         if not self.best_only or self.monitor.better(self.monitor.value(run.logs)):
-            path = self.filepath.format(epoch=run.epoch + 1, **run.logs)
+            names = {**run.logs, "epoch": run.epoch + 1}
+            try:
+                path = self.filepath.format_map(names)
+            except (KeyError, ValueError) as error:
+                raise ValueError(
+                    message("SaveModel", "filepath may name what is in the logs", ", ".join(names),
+                            f"{self.filepath} ({error})", "Pass validation_data for val_loss")
+                ) from error  # fmt: skip
             (run.model.save_weights if self.weights_only else run.model.save)(path)

@@ -268,7 +268,7 @@ class Tensor:
 
     def __len__(self) -> int:
         if not self.shape:
-            raise ShapeError(
+            raise TypeError(  # by which matplotlib and others know that there is nothing to iterate
                 message("len", "needs an axis", "at least 1 axis", "a 0-d tensor", "Use .item()")
             )
         return self.shape[0]
@@ -317,7 +317,7 @@ class Tensor:
         return copy
 
     def __copy__(self) -> Tensor:
-        return self._copy(self.value)
+        return self._copy(self.value) if self.is_leaf else self[...]
 
     def __reduce__(self) -> tuple[Any, ...]:
         kind = type(self._copy(self.value))  # refuses what cannot be copied

@@ -237,9 +237,9 @@ def test_item_bool_len_index_refuse_what_they_cannot_do() -> None:
         bool(x)
     with pytest.raises(pr.ShapeError, match="bool"):
         bool(pr.zeros(0))
-    with pytest.raises(pr.ShapeError, match="len: needs an axis"):
+    with pytest.raises(TypeError, match="len: needs an axis"):
         len(pr.tensor(1.0))
-    with pytest.raises(pr.ShapeError, match="len"):
+    with pytest.raises(TypeError, match="len"):
         list(pr.tensor(1.0))
     with pytest.raises(pr.DtypeError, match="index: only an integer tensor"):
         range(pr.tensor(1.0))
@@ -374,7 +374,13 @@ def test_deep_copy_has_its_own_memory_and_keeps_sharing_inside() -> None:
     assert np.shares_memory(copy.copy(t).numpy(), t.numpy())
 
 
-@pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_shallow_copy_of_a_result_keeps_its_history() -> None:
+    x = pr.tensor([1.0, 2.0], requires_grad=True)
+    copy.copy(x * 3).sum().backward()
+    assert x.grad.tolist() == [3.0, 3.0]
+
+
+@pytest.mark.parametrize("twin", [copy.deepcopy, pickle.dumps])
 def test_results_with_history_refuse_to_be_copied(twin: Callable[[Tensor], Any]) -> None:
     y = pr.tensor([1.0], requires_grad=True) * 2
     with pytest.raises(pr.GradError, match=r"copy: only leaves.*got the result of mul.*detach"):

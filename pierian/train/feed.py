@@ -65,6 +65,7 @@ class Form:
 
     where         the public function, for errors.
     dtype         of the model's parameters: floats are cast to it.
+    inputs        of the model; a list of so many arrays, if not of one, is read as a tuple.
     targets       whether there must be targets.
     class_weight  class number -> weight.
     quiet         whether conversions go without a notice.
@@ -72,6 +73,7 @@ class Form:
 
     where: str
     dtype: np.dtype
+    inputs: int = 1
     targets: bool = True
     class_weight: Mapping[int, float] | None = None
     quiet: bool = False
@@ -88,7 +90,8 @@ class Form:
 
     def rows(self, x: Any, y: Any = None, weight: Any = None) -> Rows:
         """The parts as arrays, checked against each other."""
-        parts = tuple(x) if isinstance(x, tuple) else (x,)
+        several = isinstance(x, list) and 1 < len(x) == self.inputs
+        parts = tuple(x) if several or isinstance(x, tuple) else (x,)
         names = ["x"] if len(parts) == 1 else [f"x[{i}]" for i in range(len(parts))]
         if self.targets and y is None:
             raise DataError(

@@ -16,6 +16,7 @@ from pierian.base.dtypes import float32, is_floating
 from pierian.base.errors import message
 from pierian.base.notice import notice
 from pierian.core.autodiff import no_grad
+from pierian.core.primitive import Spec
 from pierian.core.tensor import Tensor
 from pierian.data.dataset import Dataset
 from pierian.data.order import whole
@@ -88,7 +89,7 @@ def fit(
     first = whole(where, "initial_epoch", initial_epoch, least=0, fix="Pass initial_epoch=0")
     last = whole(where, "epochs", epochs, least=0, fix="Pass epochs=10")
     progress = Progress(verbose)
-    plain = Form(where, dtype_of(model), quiet=progress.silent)
+    plain = Form(where, dtype_of(model), inputs_of(model), quiet=progress.silent)
     form = replace(plain, class_weight=class_weight)
     held = validation_data
     if validation_split and held is None:
@@ -152,7 +153,7 @@ def evaluate(
     where = "evaluate"
     recipe = recipes.of(where, model)
     progress = Progress(verbose)
-    form = Form(where, dtype_of(model), quiet=progress.silent)
+    form = Form(where, dtype_of(model), inputs_of(model), quiet=progress.silent)
     feed = open_feed(form, x, y, sample_weight, batch_size=batch_size, steps=steps)
     prepare(where, model, recipe, feed)
     params = {"steps": feed.steps, "verbose": verbose}
@@ -178,7 +179,7 @@ def predict(
     """
     where = "predict"
     progress = Progress(verbose)
-    form = Form(where, dtype_of(model), targets=False, quiet=progress.silent)
+    form = Form(where, dtype_of(model), inputs_of(model), targets=False, quiet=progress.silent)
     feed = open_feed(form, x, batch_size=batch_size, steps=steps)
     params = {"steps": feed.steps, "verbose": verbose}
     events = Events(where, callbacks, model, params, progress)
@@ -195,7 +196,7 @@ def train_on_batch(
     A loss that is NaN is given back like any other: the loop is the caller's.
     """
     where = "train_on_batch"
-    form = Form(where, dtype_of(model), class_weight=class_weight)
+    form = Form(where, dtype_of(model), inputs_of(model), class_weight=class_weight)
     return on_batch(model, form, train_step, x, y, sample_weight, return_dict)
 
 
@@ -203,7 +204,7 @@ def test_on_batch(
     model: Module, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
 ) -> Any:
     """Loss and metrics of one batch, as `evaluate` gives them."""
-    form = Form("test_on_batch", dtype_of(model))
+    form = Form("test_on_batch", dtype_of(model), inputs_of(model))
     return on_batch(model, form, test_step, x, y, sample_weight, return_dict)
 
 
@@ -303,6 +304,12 @@ def dtype_of(model: Module) -> np.dtype:
     """The dtype of the model's floating parameters; float32 before it has some."""
     kinds = (tensor.dtype for tensor in model.state_dict().values())
     return next((kind for kind in kinds if is_floating(kind)), float32)
+
+
+def inputs_of(model: Module) -> int:
+    """How many inputs the model has, as far as it says so."""
+    shape = model.input_shape
+    return len(shape) if isinstance(shape, tuple) and shape and isinstance(shape[0], Spec) else 1
 
 
 def answer(logs: Logs, return_dict: bool) -> Any:

@@ -235,3 +235,17 @@ CALLED = [(ops, "gelu"), (keras.activations, "gelu"), (ops, "softmax"), (ops, "s
 def test_functions_of_a_graph_are_those_that_were_called(house, name):
     x, fn = keras.Input((6,)), getattr(house, name)
     assert np.array_equal(keras.Model(x, fn(x))(X), fn(X))
+
+
+def test_several_inputs_are_a_list_as_in_keras():
+    one, two = keras.Input((3,)), keras.Input((3,))
+    model = keras.Model([one, two], layers.Dense(1)(layers.Concatenate()([one, two])))
+    x = rng.normal(size=(40, 3)).astype("float32")
+    model.compile("adam", "mse")
+    history = model.fit([x, 2 * x], x[:, :1], validation_split=0.25, verbose=0).history
+    assert history.keys() == {"loss", "val_loss"}
+    expected = model([x, 2 * x]).numpy()
+    assert np.allclose(model.predict([x, 2 * x], verbose=0), expected, atol=1e-6)
+    loss = np.mean((expected - x[:, :1]) ** 2)
+    assert np.isclose(model.evaluate([x, 2 * x], x[:, :1], verbose=0), loss, atol=1e-6)
+    assert model.predict_on_batch([x, 2 * x]).shape == (40, 1)

@@ -634,17 +634,17 @@ class Module:
     def extra_repr(self) -> str:
         """What `repr` says in the brackets: the plain arguments that are not defaults."""
         bound = bind_arguments(self)
-        plain = {
-            name: value.item() if isinstance(value, np.generic) else value
-            for name, value in bound.arguments.items()
-        }
-        shown = [
-            f"{name}={value!r}"
-            for name, value in plain.items()
-            if isinstance(value, bool | int | float | str | None)
-            and value != bound.signature.parameters[name].default
-        ]
-        return ", ".join(shown)
+        given: list[tuple[str, Any]] = []
+        for name, value in bound.arguments.items():
+            parameter = bound.signature.parameters[name]
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                given += [("", part) for part in value]
+            elif parameter.kind is parameter.VAR_KEYWORD:
+                given += [(f"{key}=", part) for key, part in value.items()]
+            elif not _plain(value) or value != parameter.default:
+                given.append((f"{name}=", value))
+        shown = [(head, v.item() if isinstance(v, np.generic) else v) for head, v in given]
+        return ", ".join(f"{head}{value!r}" for head, value in shown if _plain(value))
 
     def __repr__(self) -> str:
         name, extra = type(self).__name__, self.extra_repr()
@@ -656,6 +656,10 @@ class Module:
 
     def _repr_html_(self) -> str:
         return summarize(self, run=False).table().without("?")._repr_html_()
+
+
+def _plain(value: Any) -> bool:
+    return isinstance(value, bool | int | float | str | None)
 
 
 def _count(names: list[str], what: str) -> str:

@@ -249,3 +249,10 @@ def test_several_inputs_are_a_list_as_in_keras():
     loss = np.mean((expected - x[:, :1]) ** 2)
     assert np.isclose(model.evaluate([x, 2 * x], x[:, :1], verbose=0), loss, atol=1e-6)
     assert model.predict_on_batch([x, 2 * x]).shape == (40, 1)
+
+
+def test_layers_show_what_they_were_made_with():
+    assert repr(layers.Dense(4)) == "keras.Dense(4)"
+    dense = layers.Dense(4, activation="relu", name="head")
+    assert repr(dense) == "keras.Dense(4, name='head', activation='relu')"
+    assert repr(layers.Flatten()) == "keras.Flatten()"

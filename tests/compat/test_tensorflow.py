@@ -154,3 +154,15 @@ def test_initializers_of_users_are_given_a_shape():
     assert conv.get_weights()[0].ravel().tolist() == list(range(3 * 3 * 4 * 2))
     own = tf.keras.layers.Layer().add_weight((2, 3), Counted())
     assert own.numpy().tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_names_of_softmax_regression_by_hand():
+    probabilities = tf.constant([[0.1, 0.3, 0.6], [0.3, 0.2, 0.5]])
+    picked = tf.boolean_mask(probabilities, tf.one_hot(tf.constant([0, 2]), depth=3))
+    assert picked.numpy().tolist() == pytest.approx([0.1, 0.5])
+    weight = tf.Variable(tf.ones([2, 2]))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.boolean_mask(weight * 3, [[True, False], [False, False]]))
+    assert tape.gradient(loss, weight).numpy().tolist() == [[3, 0], [0, 0]]
+    assert tf.zeros_initializer()((2,)).numpy().tolist() == [0, 0]
+    assert tf.random_normal_initializer(stddev=0.1)((3, 2)).shape == (3, 2)

@@ -65,6 +65,7 @@ TABLE: dict[str, Callable[..., Any]] = {
     "reduce_variance": spelled(ops.var, input_tensor="x"),
     "argmax": lambda input, axis=0: ops.argmax(input, axis),
     "argmin": lambda input, axis=0: ops.argmin(input, axis),
+    "boolean_mask": lambda tensor, mask: as_tensor(tensor)[as_tensor(mask, "bool")],
     "clip_by_value": ops.clip, "concat": spelled(ops.concatenate, values="tensors"),
     "fill": lambda dims, value: ops.full(dims, value),
     "gather": lambda params, indices, axis=0: ops.take(params, indices, axis),
@@ -82,6 +83,7 @@ TABLE = {name: getattr(ops, name) for name in ops.TABLE} | TABLE | {"matmul": ma
 KINDS = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
 initializers, losses, metrics = keras.initializers, keras.losses, keras.metrics
 optimizers = keras.optimizers
+random_normal_initializer, zeros_initializer = initializers.RandomNormal, initializers.Zeros
 globals().update(TABLE | {name: dtypes.as_dtype(name) for name in KINDS})
 __getattr__ = answer(__name__, globals())
 PARTS: dict[str, dict[str, Any]] = {

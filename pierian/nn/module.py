@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from pierian.base import trees
 from pierian.base.dtypes import as_dtype, is_floating
 from pierian.base.errors import CheckpointError, ShapeError, lookup, message
 from pierian.core.autodiff import no_grad
@@ -59,6 +60,24 @@ def modes_kept(model: Module) -> Iterator[None]:
     finally:
         for module, training in before:
             module.training = training
+
+
+def in_mode(
+    module: Module, training: bool | None, call: Callable[..., Any], args: Any, kwargs: Any
+) -> Any:
+    """What `call` of a module gives in training, in use, or (None) in the mode it is in.
+
+    A call on symbolic tensors is a step of a graph that stays in this mode.
+    """
+    if training is not None and is_symbolic(args, kwargs):
+        out = call(*args, **kwargs)
+        trees.leaves(out)[0].call.kwargs["training"] = bool(training)
+        return out
+    if training is None or bool(training) == module.training:
+        return call(*args, **kwargs)
+    with modes_kept(module):
+        module.train(bool(training))
+        return call(*args, **kwargs)
 
 
 class Training:

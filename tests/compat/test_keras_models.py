@@ -99,6 +99,20 @@ def test_calling_is_inference_unless_training_is_said():
     assert not model.training
 
 
+def test_layers_of_a_graph_stay_in_the_mode_they_were_called_in(tmp_path):
+    x = keras.Input((6,))
+    norm = layers.BatchNormalization()
+    model = keras.Model(x, layers.Dropout(0.5)(norm(x, training=False), training=True))
+    statistics = [buffer.numpy().copy() for buffer in norm.buffers()]
+    model.compile("sgd", "mse")
+    model.fit(X, X, verbose=0)
+    found = [buffer.numpy() for buffer in norm.buffers()]
+    assert all(np.array_equal(a, b) for a, b in zip(found, statistics, strict=True))
+    model.save(tmp_path / "model.keras")
+    for one in (model, keras.models.load_model(tmp_path / "model.keras")):
+        assert not np.array_equal(one(X), one(X))
+
+
 @pytest.mark.parametrize("make", [sequential, functional, Subclass], ids=lambda f: f.__name__)
 def test_models_are_saved_copied_and_pickled(make, tmp_path):
     model, _ = trained(make)

@@ -20,7 +20,7 @@ from pierian.core.tensor import Tensor
 from pierian.io.keras import from_keras, tensors, to_keras
 from pierian.nn import Module, Parameter, Variable
 from pierian.nn.containers import Collecting
-from pierian.nn.module import modes_kept
+from pierian.nn.module import in_mode
 
 names: Counter[str] = Counter()  # of layers that were not given one, as `clear_session` forgets
 NAME = "$name"  # under which configs keep the name
@@ -74,11 +74,7 @@ class Layer(Collecting):
             self.trainable = False
 
     def __call__(self, *args: Any, training: bool | None = None, **kwargs: Any) -> Any:
-        if training is None or bool(training) == self.training:
-            return super().__call__(*args, **kwargs)
-        with modes_kept(self):
-            self.train(bool(training))
-            return super().__call__(*args, **kwargs)
+        return in_mode(self, training, super().__call__, args, kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What `call` gives."""

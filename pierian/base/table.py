@@ -71,7 +71,8 @@ class Table:
         """As Markdown, aligned for reading as it is."""
         places, filled = self._filled(least=2)
         rules = ["-" * w if side == "<" else "-" * (w - 1) + ":" for w, side in places]
-        return "\n".join(f"| {' | '.join(line)} |" for line in [filled[0], rules, *filled[1:]])
+        told = [[cell.replace("|", "\\|") for cell in line] for line in filled]
+        return "\n".join(f"| {' | '.join(line)} |" for line in [told[0], rules, *told[1:]])
 
     def _repr_html_(self) -> str:
         def row(tag: str, cells: Sequence[str]) -> str:

@@ -28,6 +28,7 @@ from pierian.ops.reduction import mean
 from pierian.ops.reduction import sum as sum_
 
 REDUCTIONS = ("mean", "sum", "none")
+CAST = 'Cast class numbers with .long(), an array with .astype("int64")'
 LEAST_LOG = -100.0  # where binary_cross_entropy cuts log(0) off, as PyTorch does
 
 
@@ -320,7 +321,7 @@ def cross_entropy(
         raise (DtypeError if t.shape == labels else ShapeError)(
             message(name, "target must be class numbers or probabilities",
                     f"integers of shape {labels} or floats of shape {x.shape}",
-                    f"{t.dtype} of shape {t.shape}", "Cast class numbers with .long()")
+                    f"{t.dtype} of shape {t.shape}", CAST)
         )  # fmt: skip
     classes = x.shape[axis]
     t = cast(t, x.dtype)
@@ -390,8 +391,7 @@ def _labels(name: str, x: Tensor, t: Tensor, axis: int, ignore_index: int) -> Te
     wanted = x.shape[:axis] + x.shape[axis + 1 :]
     if t.dtype.kind not in "iu":
         raise DtypeError(
-            message(name, "target must hold class numbers", "an integer dtype", t.dtype,
-                    "Cast it with .long()")
+            message(name, "target must hold class numbers", "an integer dtype", t.dtype, CAST)
         )  # fmt: skip
     if t.shape != wanted:
         fix = "Give one class number per example"

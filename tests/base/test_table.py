@@ -34,6 +34,7 @@ HTML = (
         (str(SMALL), TEXT),
         (repr(SMALL), TEXT),
         (SMALL.markdown(), MARKDOWN),
+        (Table(["<a|b"], [["c"]]).markdown(), "| a\\|b |\n| --- |\n| c   |"),
         (SMALL._repr_html_(), HTML),
         (str(Table(["a", "b"], [])), "a  b\n----"),
         (str(Table(["a", "b"], [["1", ""], ["2", ""]]).without()), "a\n-\n1\n2"),

@@ -184,18 +184,18 @@ COMPLAINTS: dict[str, tuple[type[Exception], Callable[[], Any], str]] = {
         pr.DtypeError, lambda: F.cross_entropy(zeros(4, 3), zeros(4)),
         "cross_entropy: target must be class numbers or probabilities; expected integers of shape "
         "(4,) or floats of shape (4, 3), got float32 of shape (4,). Cast class numbers with "
-        ".long().",
+        '.long(), an array with .astype("int64").',
     ),
     "labels floating, a column": (
         pr.ShapeError, lambda: F.cross_entropy(zeros(4, 3), zeros(4, 1)),
         "cross_entropy: target must be class numbers or probabilities; expected integers of shape "
         "(4,) or floats of shape (4, 3), got float32 of shape (4, 1). Cast class numbers with "
-        ".long().",
+        '.long(), an array with .astype("int64").',
     ),
     "labels bool": (
         pr.DtypeError, lambda: F.cross_entropy(zeros(4, 3), zeros(4, dtype=bool)),
         "cross_entropy: target must hold class numbers; expected an integer dtype, got bool. Cast "
-        "it with .long().",
+        'class numbers with .long(), an array with .astype("int64").',
     ),
     "swapped, classes": (
         pr.DtypeError, lambda: F.cross_entropy(zeros(4, dtype=int), zeros(4, 3)),

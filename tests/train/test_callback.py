@@ -37,16 +37,16 @@ def test_events_come_in_keras_order(waves: Problem) -> None:
     model.fit(x, y, batch_size=128, epochs=1, validation_data=(x, y), verbose=0, callbacks=[log])
     names, val = ["loss", "mae"], ["val_loss", "val_mae"]
     assert log.events == [
-        ("on_train_begin",),
-        ("on_epoch_begin", 0),
-        ("on_train_batch_begin", 0),
+        ("on_train_begin", []),
+        ("on_epoch_begin", 0, []),
+        ("on_train_batch_begin", 0, []),
         ("on_train_batch_end", 0, names),
-        ("on_train_batch_begin", 1),
+        ("on_train_batch_begin", 1, []),
         ("on_train_batch_end", 1, names),
-        ("on_test_begin",),
-        ("on_test_batch_begin", 0),
+        ("on_test_begin", []),
+        ("on_test_batch_begin", 0, []),
         ("on_test_batch_end", 0, names),
-        ("on_test_batch_begin", 1),
+        ("on_test_batch_begin", 1, []),
         ("on_test_batch_end", 1, names),
         ("on_test_end", names),
         ("on_epoch_end", 0, [*names, *val]),

@@ -57,10 +57,10 @@ def test_events_come_in_keras_order(waves: Problem) -> None:
     log.events.clear()
     model.predict(x, batch_size=256, verbose=0, callbacks=log)
     assert log.events == [
-        ("on_predict_begin",),
-        ("on_predict_batch_begin", 0),
-        ("on_predict_batch_end", 0),
-        ("on_predict_end",),
+        ("on_predict_begin", []),
+        ("on_predict_batch_begin", 0, []),
+        ("on_predict_batch_end", 0, []),
+        ("on_predict_end", []),
     ]
 
 
